@@ -1,0 +1,84 @@
+"""Options that several commands share, each defined once: the same flag means the same everywhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from abs_index.labels import ABS, KINDS, ROLES
+
+
+class Device(StrEnum):
+    """Where a network runs: `auto` takes a GPU where there is one and the extra for it is installed."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+Corpora = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Folders or archives (.zip, .tar, .tar.gz) of documents.", metavar="CORPUS...", show_default=False
+    ),
+]
+IndexOption = Annotated[Path, typer.Option("--index", help="Folder of the index.", metavar="DIR", show_default=False)]
+IndexArgument = Annotated[Path, typer.Argument(help="Folder of the index.", metavar="INDEX", show_default=False)]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="Name of a shipped recipe, or a recipe file (.toml).", metavar="NAME|FILE")
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        help="Folder of a model, instead of the one that the recipe ships.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option("--batch-size", help="Images a batch; left out, the recipe says.", min=1, show_default=False),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", help="Threads that decode images; left out, one a core.", min=1, show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+LimitOption = Annotated[int, typer.Option("-k", "--limit", help="Figures to return at most.", min=1)]
+
+AbsOption = Annotated[
+    list[str] | None,
+    typer.Option("--abs", help=f"Only pairs with this label: {', '.join(ABS)}. May be repeated.", show_default=False),
+]
+MinProbOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-prob", help="Only pairs whose label has at least this probability.", min=0, max=1, show_default=False
+    ),
+]
+RoleOption = Annotated[
+    list[str] | None,
+    typer.Option("--role", help=f"Only pairs with a text of this role: {', '.join(ROLES)}.", show_default=False),
+]
+KindOption = Annotated[
+    list[str] | None,
+    typer.Option("--kind", help=f"Only figures of this kind: {', '.join(KINDS)}. May be repeated.", show_default=False),
+]
+SourceOption = Annotated[
+    list[str] | None,
+    typer.Option("--source", help="Only figures from this part of the corpus. May be repeated.", show_default=False),
+]
+YearOption = Annotated[
+    str | None,
+    typer.Option(
+        "--year",
+        help="Only documents of this year, or of a range: 2015, 2010..2020, 2010.., ..2020.",
+        show_default=False,
+    ),
+]
