@@ -1,0 +1,63 @@
+"""Where commands write: results to standard output, everything else to standard error.
+
+Rich is loaded only when something is printed with it, so that the program starts fast.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from abs_index.cli.progress import Advance
+
+
+def stdout() -> Console:
+    """Console for results. Long lines are left to the terminal, so that a pipe gets them whole."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True, highlight=False, emoji=False)
+
+
+def stderr() -> Console:
+    """Console for summaries, notes and errors."""
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+
+
+def write(line: str) -> None:
+    """One line of a result, as it is: no markup, no wrapping."""
+    sys.stdout.write(line + "\n")
+
+
+def write_json(value: object) -> None:
+    """A value as JSON on one line. Data classes become objects, paths become strings."""
+    write(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def progress(title: str, *, unit: str = "images", quiet: bool = False) -> AbstractContextManager[Advance]:
+    """Shows how far a long piece of work is, with its rate and the time left, on standard error.
+
+    >>> with progress("embedding", quiet=True) as advance:
+    ...     advance(32, 100)
+    """
+    if quiet:
+        return nullcontext(lambda done, total: None)
+    from abs_index.cli.progress import shown
+
+    return shown(stderr(), title, unit)

@@ -1,0 +1,90 @@
+"""The program `abs-index`: registers the commands, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from abs_index.cli import sample
+from abs_index.errors import AbsIndexError, UsageError
+
+DEBUG = "ABS_INDEX_DEBUG"
+"""Environment variable that `--debug` sets: errors then come with their traceback."""
+
+
+def with_examples(command: Callable[..., None]) -> str:
+    """The docstring of a command with its indented lines marked, so that help prints them as they are."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(f"\b\n{text}" if text.startswith("    ") else text for text in paragraphs)
+
+
+app = typer.Typer(
+    name="abs-index",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: drawing it with Rich takes three times as long as all the rest
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# In the order in which a newcomer needs them: this is how `abs-index --help` lists them.
+for command in (sample.demo, sample.sample):
+    app.command(help=with_examples(command))(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version as installed_version
+
+        typer.echo(f"abs-index {installed_version('abs-index')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar=DEBUG)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Index the figures of scientific documents by what they do for their text.
+
+    Every figure is paired with its caption and with each paragraph that mentions it; a network says for each pair
+    whether the image is more abstract than the text, less abstract, or on the same level. The label is a field to
+    search, filter and count by.
+
+    Start with `abs-index demo`.
+    """
+    if debug:
+        os.environ[DEBUG] = "1"  # in the environment, so that worker processes know it too
+
+
+def main() -> None:
+    """Entry point of the program. Exit codes: 0 done, 1 error, 2 wrong usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # texts of documents must not break a Latin-1 terminal
+    try:
+        app()
+    except AbsIndexError as error:
+        _fail(error, str(error), 2 if isinstance(error, UsageError) else 1)
+    except Exception as error:  # noqa: BLE001 (the last place where an unforeseen error can become one line)
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        _fail(error, f"unexpected {what} (please report it; abs-index --debug shows where it happened)", 1)
+
+
+def _fail(error: Exception, message: str, code: int) -> None:
+    if os.environ.get(DEBUG):
+        raise error
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
