@@ -23,7 +23,7 @@ class Files(Protocol):
         ...
 
     def list_folder(self, folder: str) -> tuple[str, ...]:
-        """Names of the files directly in `folder` ("" is the top), sorted; empty where there is no such folder."""
+        """Names, as in `names()`, of the files directly in `folder` ("" is the top), sorted; () where there is none."""
         ...
 
     def size(self, name: str) -> int | None:
