@@ -29,6 +29,7 @@ from PIL import (
 )
 from PIL.ImageFile import ImageFile
 
+from abs_index.corpus.document import Document, Figure, Reject
 from abs_index.corpus.rejects import EMPTY_FILE, IMAGE_DAMAGED, IMAGE_FORMAT, IMAGE_TOO_LARGE
 from abs_index.errors import RejectedError
 from abs_index.recipe import CorpusSettings
@@ -78,6 +79,25 @@ def decode_image(content: bytes, *, settings: CorpusSettings = _DEFAULTS, target
         raise RejectedError(IMAGE_FORMAT, f"{name}: {error}") from None
     except _DAMAGE as error:
         raise RejectedError(IMAGE_DAMAGED, f"{name}: {_one_line(error)}") from None
+
+
+def decode_figure(
+    document: Document, figure: Figure, *, settings: CorpusSettings = _DEFAULTS, target: int | None = None
+) -> tuple[str, DecodedImage | None, tuple[Reject, ...]]:
+    """The picture of a figure: the first of its images that decodes.
+
+    Returns its name in `document.files` ("" where there is none), the picture (None where there is none), and a
+    reject for each image that was tried before it and could not be used.
+    """
+    rejects: list[Reject] = []
+    for name in figure.images:
+        try:
+            content = document.files.read(name)
+            return name, decode_image(content, settings=settings, target=target), tuple(rejects)
+        except RejectedError as error:
+            path = document.files.prefix + name
+            rejects.append(Reject(path, error.reason, error.detail, document.id, figure.id))
+    return "", None, tuple(rejects)
 
 
 def identify_image(content: bytes) -> str:

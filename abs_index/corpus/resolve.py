@@ -27,7 +27,7 @@ _OTHER_SITE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:|//")
 
 
 def resolve_image(files: Files, document_name: str, href: str) -> str | None:
-    """The best existing file for a reference to a picture in a document, as a name in `files`; None where there is none.
+    """The best existing file for a reference to a picture in a document, as a name in `files`, or None.
 
     A file of that very name is taken, except that a picture format is preferred to a vector twin (SVG, EPS, PDF) beside
     it, and a large picture to its thumbnail (GIF). Where there is no such file: another extension or none, other case,
