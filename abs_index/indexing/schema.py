@@ -29,7 +29,8 @@ def table_schema(model: ModelInfo) -> pa.Schema:
     return pa.schema(
         [
             pa.field("row", pa.string(), nullable=False),
-            # of every row: the document it belongs to. `document` is the document's id.
+            # of every row: the document it belongs to. `document` is the document's id; of a file that was refused as a
+            # whole, its path.
             pa.field("document", pa.string(), nullable=False),
             pa.field("path", pa.string()),
             pa.field("source", pa.string()),
@@ -44,6 +45,7 @@ def table_schema(model: ModelInfo) -> pa.Schema:
             pa.field("doi", pa.string()),
             # of documents only
             pa.field("format", pa.string()),
+            # of documents, and of rejects of whole files: what they were made from
             pa.field("fingerprint", pa.string()),
             # of figures and pairs: the figure's id in the document
             pa.field("figure", pa.string()),

@@ -1,0 +1,282 @@
+"""`abs-index build`: documents to a published index, only what changed, on one machine.
+
+    read ─→ known? ─→ load (threads) ─→ image network ─→ pair network ─→ write ─→ publish
+
+Each arrow is a bounded queue, so that memory does not grow with the corpus. The table is committed every few seconds;
+a build that was killed goes on where the last commit ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from itertools import chain
+from pathlib import Path
+from threading import Event
+
+from abs_index.corpus.document import Document, Reject
+from abs_index.corpus.read import read_corpus
+from abs_index.errors import NotAnIndexError
+from abs_index.indexing import encode, table
+from abs_index.indexing.clock import Clock
+from abs_index.indexing.encode import Job
+from abs_index.indexing.local import background, ordered_map
+from abs_index.indexing.lock import HOLDER, LOCK, write_lock
+from abs_index.indexing.publish import publish
+from abs_index.indexing.records import Record, RefusedFile, batches_of, storable
+from abs_index.indexing.summary import BuildSummary, Changes, summarise
+from abs_index.indexing.table import Table
+from abs_index.model.base import PairModel
+from abs_index.recipe import CorpusSettings
+
+Item = Record | RefusedFile
+Progress = Callable[[int], None]
+"""Takes the number of documents that are done, unchanged ones and refused files among them."""
+
+_ROWS_A_COMMIT = 2000
+_SECONDS_A_COMMIT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How a build runs. None of it changes what the index holds, except `corpus`, the limits for untrusted input.
+
+    `batch_size` counts images a call of the network; `workers` threads decode them, one a core where it is None.
+    `rebuild` embeds everything again, for another model or after damage.
+    """
+
+    batch_size: int = 32
+    workers: int | None = None
+    rebuild: bool = False
+    corpus: CorpusSettings = field(default_factory=CorpusSettings)
+
+
+def build_index(
+    roots: Sequence[Path],
+    folder: Path,
+    model: PairModel,
+    *,
+    options: BuildOptions | None = None,
+    progress: Progress | None = None,
+) -> BuildSummary:
+    """Makes `folder` the index of exactly the documents below `roots`: see `index_documents`.
+
+    Raises CorpusError too, where a root is missing or holds no documents.
+    """
+    documents = read_corpus(roots, (options or BuildOptions()).corpus)
+    return index_documents(documents, folder, model, options=options, progress=progress)
+
+
+def index_documents(
+    documents: Iterable[Document | Reject],
+    folder: Path,
+    model: PairModel,
+    *,
+    options: BuildOptions | None = None,
+    progress: Progress | None = None,
+) -> BuildSummary:
+    """Makes `folder` the index of exactly these documents, embedding only what is new or changed.
+
+    Readers go on with what was published before until the end. On Ctrl-C, whole documents are committed before
+    KeyboardInterrupt is raised; the next call goes on from there.
+
+    Raises NotAnIndexError (`folder` holds something else), IndexLockedError, ModelMismatchError, DamagedIndexError,
+    StorageError, and what reading `documents` raises; then nothing is removed or published.
+    """
+    options = options or BuildOptions()
+    start = time.perf_counter()
+    clock, changes = Clock(), Changes()
+    documents = _started(iter(documents))
+    _check_folder(folder)
+    with write_lock(folder):
+        with clock.stage("check"):
+            target = _open_table(folder, model, rebuild=options.rebuild)
+            known = target.fingerprints()
+        with closing(_records(documents, known, model, options, changes, clock)) as records:
+            _write(records, target, changes, clock, progress or (lambda done: None))
+        _finish(target, known, changes, clock)
+    return summarise(target, changes, clock.seconds, time.perf_counter() - start)
+
+
+def _started(documents: Iterator[Document | Reject]) -> Iterator[Document | Reject]:
+    """Reads the first document: a corpus that is missing or empty is told before an index folder is made for it."""
+    first = next(documents, None)
+    return documents if first is None else chain([first], documents)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        if folder.exists():
+            raise NotAnIndexError(f"{folder}: is a file, not a folder")
+        return
+    if not Table.exists(folder) and not {entry.name for entry in folder.iterdir()} <= {LOCK, HOLDER, table.NAME}:
+        raise NotAnIndexError(f"{folder}: the folder is not empty and holds no index; name another or a new one")
+
+
+def _open_table(folder: Path, model: PairModel, *, rebuild: bool) -> Table:
+    if rebuild or not Table.exists(folder):
+        return Table.create(folder, model.info)
+    opened = Table.open(folder)
+    opened.check_model(model.info)
+    opened.verify()
+    return opened
+
+
+# reading: what is there, and what of it is new
+
+
+def _jobs(
+    units: Iterable[Document | Reject], known: dict[str, str], settings: CorpusSettings, changes: Changes
+) -> Iterator[Job | RefusedFile]:
+    """What has to be embedded. Everything that comes by is taken out of `known`: what stays there was removed."""
+    refused: set[str] = set()
+    for unit in units:
+        if isinstance(unit, Reject):
+            changes.refused += 1
+            yield from _refuse(unit, known, refused)
+            continue
+        before = known.pop(storable(unit.id), None)
+        if before is None:
+            changes.new += 1
+        elif before == encode.fingerprint(unit, encode.image_contents(unit), settings):
+            changes.unchanged += 1
+            continue
+        else:
+            changes.changed += 1
+        yield Job(unit, replaces=before is not None)
+
+
+def _refuse(reject: Reject, known: dict[str, str], refused: set[str]) -> Iterator[RefusedFile]:
+    # One file can be refused for several reasons, an archive for several members.
+    key = path = storable(reject.path)
+    while key in refused:
+        key = f"{path} #{len(refused)}"
+    refused.add(key)
+    content = json.dumps([reject.path, reject.reason, reject.detail, reject.document, reject.figure])
+    digest = _REFUSED + blake2b(content.encode(), digest_size=16).hexdigest()
+    before = known.pop(key, None)
+    if before != digest:
+        yield RefusedFile(key, digest, before is not None, reject)
+
+
+_REFUSED = "refused:"
+
+
+# from documents to records: the threads
+
+
+def _records(
+    documents: Iterable[Document | Reject],
+    known: dict[str, str],
+    model: PairModel,
+    options: BuildOptions,
+    changes: Changes,
+    clock: Clock,
+) -> Generator[Item]:
+    """Records in the order of the documents, made by threads that run a little ahead."""
+    size, settings = options.batch_size, options.corpus
+    workers = options.workers or os.cpu_count() or 1
+    load = clock.calls("decode", partial(encode.load_task, model=model, settings=settings))
+
+    def embed(pixels: encode.Pixels) -> encode.ImageFeatures:
+        changes.embedded += len(pixels)
+        return model.encode_images(pixels)
+
+    def stages() -> Generator[Item]:
+        jobs = clock.items("read", _jobs(documents, known, settings, changes))
+        with (
+            closing(background(jobs, ahead=8, name="read")) as read,
+            closing(ordered_map(load, encode.tasks(read), workers=workers, ahead=3 * size)) as mapped,
+            closing(background(mapped, ahead=size, name="load")) as loaded,
+        ):
+            embedded = encode.embed_images(loaded, clock.calls("image network", embed), size)
+            predict = clock.calls("pair network", model.encode_pairs)
+            yield from encode.predict_pairs(embedded, predict, 2 * size, settings)
+
+    return background(stages(), ahead=16, name="network")
+
+
+# writing
+
+
+def _write(records: Iterable[Item], target: Table, changes: Changes, clock: Clock, progress: Progress) -> None:
+    """Commits records as they come. After Ctrl-C, those that are whole; then KeyboardInterrupt."""
+    writer = _Writer(target, clock)
+    done = 0
+    with _interruption() as interrupted:
+        for record in records:
+            writer.add(record)
+            done += 1
+            progress(done + changes.unchanged)
+            if interrupted.is_set():
+                break
+        writer.commit()
+    if interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+class _Writer:
+    """Gathers records and commits them together: many small commits would make many small files."""
+
+    def __init__(self, target: Table, clock: Clock) -> None:
+        self._table, self._clock = target, clock
+        self._waiting: list[Item] = []
+        self._rows = 0
+        self._last = time.monotonic()
+
+    def add(self, item: Item) -> None:
+        self._waiting.append(item)
+        self._rows += item.rows
+        if self._rows >= _ROWS_A_COMMIT or time.monotonic() - self._last >= _SECONDS_A_COMMIT:
+            self.commit()
+
+    def commit(self) -> None:
+        if self._waiting:
+            with self._clock.stage("write"):
+                self._table.delete_documents(item.key for item in self._waiting if item.replaces)
+                self._table.append(batches_of(self._waiting, self._table.schema))
+        self._waiting = []
+        self._rows = 0
+        self._last = time.monotonic()
+
+
+@contextmanager
+def _interruption() -> Iterator[Event]:
+    """An event that the first Ctrl-C sets, instead of breaking into a commit. The second one breaks."""
+    event = Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
+
+    def note(number: int, frame: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _finish(target: Table, removed: dict[str, str], changes: Changes, clock: Clock) -> None:
+    """The corpus was read to its end: drops what is no longer there, and publishes."""
+    changes.removed = sum(not before.startswith(_REFUSED) for before in removed.values())
+    with clock.stage("write"):
+        target.delete_documents(removed)
+        if target.version != target.published_version:
+            target.compact()
+    with clock.stage("publish"):
+        publish(target, target.folder)
+        if target.version != target.published_version:
+            target.mark_published()
+        target.clean()
