@@ -1,0 +1,147 @@
+"""The running text of a CNXML module: paragraphs, captions, formulas, links, and the figures between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from abs_index.corpus.text import ReferringText, TextBuilder
+from abs_index.corpus.xml import Element, attribute, children, content_of, find, local_name, words_of
+
+# What stands in a line of text. Everything else is a block: it ends the line before it.
+_INLINE = {
+    "cite", "cite-title", "code", "emphasis", "equation", "footnote", "foreign", "link", "math", "media", "newline",
+    "preformat", "quote", "space", "span", "sub", "sup", "term",
+}  # fmt: skip
+# Inside a paragraph these belong to its text; other blocks there (note, table, exercise) are texts of their own.
+_OF_PARAGRAPH = {"item", "list", "quote", "title"}
+_PART_WORDS = {"equation", "footnote", "item", "list", "newline", "preformat", "quote", "space", "title"}
+_NO_TEXT = {"label", "media", "metadata", "title"}
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """One paragraph with its links, and the title of the section that it stands in."""
+
+    text: ReferringText
+    section: str = ""
+
+
+@dataclass(slots=True)
+class ModuleText:
+    """The paragraphs and `<figure>` elements of a module, both in the order of the document.
+
+    A link to a figure of the module itself has the target "id", one to another module "module#id".
+    """
+
+    paragraphs: list[Paragraph] = field(default_factory=list)
+    figures: list[Element] = field(default_factory=list)
+
+
+def read_text(module: Element) -> ModuleText:
+    """All running text of a module: paragraphs, list items, table entries, loose text in notes."""
+    text = ModuleText()
+    _read_blocks(module, "", text)
+    return text
+
+
+def read_line(*elements: Element | None) -> ReferringText:
+    """The text of titles and captions, joined by blanks."""
+    builder = TextBuilder()
+    for element in elements:
+        if element is not None:
+            _add_content(element, builder, [])
+            builder.block()
+    return builder.build()
+
+
+def _read_blocks(element: Element, section: str, text: ModuleText) -> None:
+    """Goes through an element that holds blocks. Loose text between them makes paragraphs too."""
+    line = TextBuilder()
+    blocks: list[Element] = []
+    for piece in content_of(element):
+        if isinstance(piece, str):
+            line.add(piece)
+        elif local_name(piece) in _INLINE:
+            _add_inline(piece, line, blocks)
+        else:
+            line = _end_line(line, section, text)
+            _read_all(blocks, section, text)
+            _read_block(piece, section, text)
+    _end_line(line, section, text)
+    _read_all(blocks, section, text)
+
+
+def _read_all(blocks: list[Element], section: str, text: ModuleText) -> None:
+    for block in blocks:
+        _read_block(block, section, text)
+    blocks.clear()
+
+
+def _read_block(block: Element, section: str, text: ModuleText) -> None:
+    name = local_name(block)
+    if name == "figure":
+        text.figures.append(block)
+    elif name == "para":
+        _read_paragraph(block, section, text)
+    elif name not in _NO_TEXT:
+        if name == "section":
+            section = read_line(find(block, "title")).text.normalised or section
+        _read_blocks(block, section, text)
+
+
+def _read_paragraph(para: Element, section: str, text: ModuleText) -> None:
+    line = TextBuilder()
+    blocks: list[Element] = []
+    _add_content(para, line, blocks)
+    _end_line(line, section, text)
+    _read_all(blocks, section, text)
+
+
+def _end_line(line: TextBuilder, section: str, text: ModuleText) -> TextBuilder:
+    built = line.build()
+    if built.text:
+        text.paragraphs.append(Paragraph(built, section))
+    return TextBuilder()
+
+
+def _add_content(element: Element, line: TextBuilder, blocks: list[Element]) -> None:
+    for piece in content_of(element):
+        if isinstance(piece, str):
+            line.add(piece)
+        else:
+            _add_inline(piece, line, blocks)
+
+
+def _add_inline(element: Element, line: TextBuilder, blocks: list[Element]) -> None:
+    """One element inside a line. Blocks that do not belong to the line are put aside, in `blocks`."""
+    name = local_name(element)
+    if name in _PART_WORDS:
+        line.block()
+    if name == "math":
+        line.formula(_words_of_formula(element), display=attribute(element, "display") == "block")
+    elif name == "equation":
+        line.formula(" ".join(map(_words_of_formula, children(element, "math"))) or words_of(element), display=True)
+    elif name == "link" and not attribute(element, "url"):
+        inner = TextBuilder()
+        _add_content(element, inner, blocks)
+        line.reference(inner.build().text.normalised, _targets(element))
+    elif name in _INLINE or name in _OF_PARAGRAPH:
+        if name not in ("media", "label"):
+            _add_content(element, line, blocks)
+    elif name not in _NO_TEXT:
+        blocks.append(element)
+    if name in _PART_WORDS:
+        line.block()
+
+
+def _targets(link: Element) -> tuple[str, ...]:
+    target, module = attribute(link, "target-id"), attribute(link, "document")
+    if not target:
+        return ()
+    return (f"{module}#{target}",) if module else (target,)
+
+
+def _words_of_formula(math: Element) -> str:
+    """A formula to be read by people: its TeX where it has one, else the letters of its MathML."""
+    source = find(math, "semantics", "annotation")
+    return words_of(source if source is not None else math)
