@@ -238,7 +238,8 @@ class Table:
                 batch = next(batches, None)
             if batch is None:
                 return
-            yield batch
+            if batch.num_rows:
+                yield batch
 
     def take(self, row_ids: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Rows by their `_rowid`, in the order of `row_ids`."""
