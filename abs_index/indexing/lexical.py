@@ -1,0 +1,227 @@
+"""The embedded lexical index: Tantivy, one document a pair, scored by BM25.
+
+Texts are analysed as English (lower case, without accents, stemmed); a script that writes without spaces is cut into
+its characters, so that its words are found as phrases. Keywords are kept whole. Values are always passed as terms of
+query objects, never pasted into a query string.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import xxhash
+from tantivy import (
+    Document,
+    Filter,
+    Index,
+    Query,
+    Schema,
+    SchemaBuilder,
+    SnippetGenerator,
+    TextAnalyzer,
+    TextAnalyzerBuilder,
+    Tokenizer,
+)
+
+from abs_index.indexing.rows import Ordinals
+from abs_index.model.base import Floats
+
+TEXT_FIELDS: Final = ("text", "caption", "title", "section", "alt", "keywords", "authors")
+"""Analysed fields. `text` is the pair's own text, `caption` its figure's."""
+
+KEYWORD_FIELDS: Final = (
+    "abs", "kind", "role", "source", "container", "language", "licence", "doi", "document", "figure", "pair"
+)  # fmt: skip
+"""Fields that are kept whole. `figure` matches the id in the document and "document#figure"."""
+
+NUMBER_FIELDS: Final = ("year", "abs_prob", "kind_prob")
+"""Fields for ranges; `abs_prob` and `kind_prob` are the probabilities of the predicted labels."""
+
+COLUMNS: Final = (
+    "pair", "document", "figure", "text", "caption", "title", "section", "alt", "keywords", "authors",
+    "abs", "abs_prob", "kind", "kind_prob", "role", "source", "container", "language", "licence", "doi", "year",
+)  # fmt: skip
+"""Columns of the table that a row for `LexicalWriter.add` holds; `abs_prob` is a struct there."""
+
+_ORDINAL = "ordinal"
+_ANALYZER = "english"
+_LONGEST_TOKEN = 255
+_LONGEST_KEYWORD = 1000
+_HEAP_BYTES = 48_000_000
+_UNSPACED = re.compile(  # Thai, Lao, Burmese, Khmer, kana, Chinese characters
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+_SPACE = "\u200b"
+
+
+def spaced(text: str) -> str:
+    """The text in the form that is analysed: composed characters, unspaced scripts with (invisible) spaces.
+
+    >>> spaced("cafe\\u0301"), spaced("交通").split("\\u200b")
+    ('café', ['', '交', '', '通', ''])
+    """
+    if text.isascii():
+        return text
+    return _UNSPACED.sub(f"{_SPACE}\\1{_SPACE}", unicodedata.normalize("NFC", text))
+
+
+def keyword(value: str) -> str:
+    """The term of a keyword: the value itself, or a hash where it is longer than Tantivy can hold."""
+    if len(value) <= _LONGEST_KEYWORD:
+        return value
+    return f"{value[:100]}#{xxhash.xxh3_128_hexdigest(value.encode())}"
+
+
+def _schema() -> Schema:
+    builder = SchemaBuilder()
+    for name in TEXT_FIELDS:
+        builder.add_text_field(name, tokenizer_name=_ANALYZER)
+    for name in KEYWORD_FIELDS:
+        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
+    builder.add_integer_field("year", indexed=True, fast=True)
+    builder.add_float_field("abs_prob", indexed=True, fast=True)
+    builder.add_float_field("kind_prob", indexed=True, fast=True)
+    builder.add_integer_field(_ORDINAL, fast=True)
+    return builder.build()
+
+
+def _analyzer() -> TextAnalyzer:
+    return (
+        TextAnalyzerBuilder(Tokenizer.simple())
+        # Tantivy refuses terms above 65,530 bytes; nobody searches for words this long.
+        .filter(Filter.remove_long(_LONGEST_TOKEN))
+        .filter(Filter.lowercase())
+        .filter(Filter.ascii_fold())
+        .filter(Filter.stemmer("English"))
+        .build()
+    )
+
+
+class LexicalWriter:
+    """Writes pairs into a new folder. Call `add` in the order of the ordinals, then `close`.
+
+    Raises ValueError or OSError (Tantivy) where the disk does not take it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        index = Index(_schema(), str(folder))
+        index.register_tokenizer(_ANALYZER, _analyzer())
+        # One thread, so that documents lie in the order in which they came.
+        self._writer = index.writer(_HEAP_BYTES, 1)
+        self._next_ordinal = 0
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """The next pairs, each with the values of `COLUMNS`."""
+        for row in rows:
+            self._writer.add_document(Document(**_fields(row), ordinal=[self._next_ordinal]))
+            self._next_ordinal += 1
+
+    def close(self) -> None:
+        """Makes everything durable and waits for the merging of segments."""
+        self._writer.commit()
+        self._writer.wait_merging_threads()
+
+
+def _fields(row: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The fields of one pair; a missing value gives an empty list."""
+    fields: dict[str, list[Any]] = {name: [spaced(text) for text in _all(row[name])] for name in TEXT_FIELDS}
+    fields |= {name: [keyword(value) for value in _all(row[name])] for name in KEYWORD_FIELDS}
+    fields["figure"].append(keyword(f"{row['document']}#{row['figure']}"))
+    fields["year"] = [] if row["year"] is None else [row["year"]]
+    fields["abs_prob"] = [row["abs_prob"][row["abs"]]] if row["abs"] else []
+    fields["kind_prob"] = [] if row["kind_prob"] is None else [row["kind_prob"]]
+    return fields
+
+
+def _all(value: str | list[str] | None) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if text]
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Pairs that match a query, best first: `ordinals` int64 (n,), `scores` float32 (n,)."""
+
+    ordinals: Ordinals
+    scores: Floats
+
+
+class Lexical:
+    """The lexical index opened for searching."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens what a `LexicalWriter` wrote. Raises ValueError or OSError (Tantivy) where it is damaged."""
+        self._links = None if os.access(folder, os.W_OK) else _link(folder)
+        index = Index.open(self._links.name if self._links else str(folder))
+        index.register_tokenizer(_ANALYZER, _analyzer())
+        self.schema: Schema = index.schema
+        self._analyzer = _analyzer()
+        self._searcher = index.searcher()
+
+    def __len__(self) -> int:
+        return int(self._searcher.num_docs)
+
+    def analyse(self, text: str) -> list[str]:
+        """The terms that a text of `TEXT_FIELDS` is found by, in their order."""
+        terms: list[str] = self._analyzer.analyze(spaced(text))
+        return terms
+
+    def search(self, query: Query, limit: int) -> Matches:
+        """The `limit` best pairs at most. Pairs of one score are in the order of their ordinals."""
+        limit = min(limit, len(self))
+        hits = self._searcher.search(query, limit, count=False).hits if limit > 0 else []
+        scores = np.array([score for score, _ in hits], dtype=np.float32)
+        values = self._searcher.fast_field_values(_ORDINAL, [address for _, address in hits])
+        ordinals = np.array(values, dtype=np.int64)
+        order = np.lexsort((ordinals, -scores))
+        return Matches(ordinals[order], scores[order])
+
+    def highlighter(self, query: Query) -> Highlighter:
+        """Finds the words of `query` in texts."""
+        return Highlighter(SnippetGenerator.create(self._searcher, query, self.schema, "text"))
+
+
+def _link(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder of links to the files: even to read, Tantivy makes a lock file, which a read-only disk forbids."""
+    links = tempfile.TemporaryDirectory(prefix="abs-index-")
+    for path in folder.iterdir():
+        if not path.name.endswith(".lock"):
+            (Path(links.name) / path.name).symlink_to(path.resolve())
+    return links
+
+
+class Highlighter:
+    """Finds the words of one query in texts."""
+
+    def __init__(self, generator: SnippetGenerator) -> None:
+        """Wraps a generator for the field `text`."""
+        generator.set_max_num_chars(2**31)
+        self._generator = generator
+
+    def find(self, text: str) -> list[tuple[int, int]]:
+        """Start and end of each word of the query in `text`, in its order.
+
+        In a text that is changed before it is analysed (decomposed characters) nothing is found.
+        """
+        analysed = spaced(text)
+        if analysed.replace(_SPACE, "") != text:
+            return []
+        snippet = self._generator.snippet_from_doc(Document(text=[analysed]))
+        # Tantivy counts bytes, Python characters; the fragment starts behind words that are too long.
+        content = analysed.encode()[snippet.fragment_range().start :]
+        skipped = len(analysed) - len(content.decode())
+
+        def position(byte: int) -> int:
+            before = content[:byte].decode()
+            return skipped + len(before) - analysed[: skipped + len(before)].count(_SPACE)
+
+        return [(position(found.start), position(found.end)) for found in snippet.highlighted()]
