@@ -6,6 +6,8 @@ step and remembers where references stand.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from abs_index.corpus.document import Text
@@ -63,11 +65,18 @@ class TextBuilder:
         self._normalised.word("equation" if display else "formula")
         self._raw.add(raw or ("equation" if display else "formula"))
 
-    def reference(self, text: str, targets: tuple[str, ...]) -> None:
-        """A reference to `targets`; an empty one reads "Figure"."""
-        words = " ".join(text.split()) or "Figure"
-        start = self._normalised.next_position(words)
-        self.add(words)
+    def reference(self, text: str, targets: tuple[str, ...], *, empty: str = "Figure") -> None:
+        """A reference to `targets` whose words are `text`; an empty one reads `empty`."""
+        with self.referring(targets):
+            self.add(text if text.strip() or not empty else empty)
+
+    @contextmanager
+    def referring(self, targets: tuple[str, ...]) -> Iterator[None]:
+        """What is added inside the `with` block are the words of a reference to `targets`."""
+        before = len(self._normalised.parts), self._normalised.length
+        yield
+        words = "".join(self._normalised.parts[before[0] :])
+        start = before[1] + len(words) - len(words.lstrip())
         self._references.append(Reference(targets, start, self._normalised.length))
 
     def build(self) -> ReferringText:
@@ -108,11 +117,6 @@ class _Line:
             self.pending_space = True
         self.add(word)
         self.glue_word = True
-
-    def next_position(self, text: str) -> int:
-        """Where `text` would start if it were added now."""
-        glued = self.glue_word and text[:1].isalnum()
-        return self.length + (1 if (self.pending_space or glued) and self.length else 0)
 
     def text(self) -> str:
         return "".join(self.parts)

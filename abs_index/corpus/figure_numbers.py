@@ -1,0 +1,278 @@
+"""How people write the numbers of figures: "Figs. 2 and 3A–C", "FIGURE S1", "Abb. 4", "Рис. 5", "图6".
+
+The same grammar reads labels ("Figure 1—figure supplement 2.") and running text, so that what it makes of both can be
+compared. A number is a *series* ("figure", "figure S", "author response image") and the number in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One number of a list, where it stands in the text, and the panel letters after it, in lower case.
+
+    `ends_range`: a dash or "to" joins it to the number before.
+    """
+
+    series: str
+    number: str
+    panels: tuple[str, ...]
+    start: int
+    end: int
+    ends_range: bool = False
+
+
+class Numbers:
+    """Finds numbers of figures in running text.
+
+    `phrases` are series that the labels of a document use beside figures ("author response image", "scheme");
+    `compound` numbers of the form "2.3" that the labels may also write "2-3", where other documents mean a range.
+    """
+
+    def __init__(self, phrases: Collection[str] = (), compound: Collection[str] = ()) -> None:
+        self._head = _compile_head(phrases)
+        self._compound = frozenset(compound)
+
+    def lists(self, text: str, edges: Sequence[int] = ()) -> Iterator[list[Item]]:
+        """The lists of numbers in `text`, in its order. No number goes on across one of the positions in `edges`.
+
+        >>> [[(i.series, i.number, i.panels) for i in items] for items in Numbers().lists("See Figs. 2 and S3A,B.")]
+        [[('figure', '2', ()), ('figure S', '3', ('a', 'b'))]]
+        """
+        read_to = 0
+        for head in self._head.finditer(text):
+            if head.start() < read_to:  # inside "Figure 1—figure supplement 2"
+                continue
+            if head["first"] or head["first2"]:
+                yield [_number_first(head)]
+                continue
+            items = self.list_at(text, head.end(), _series_of(head), edges, strict=_is_singular(head))
+            read_to = items[-1].end if items else 0
+            if items and not _FOREIGN.match(text, read_to):
+                yield items
+
+    def list_at(
+        self, text: str, position: int, series: str = "figure", edges: Sequence[int] = (), *, strict: bool = True
+    ) -> list[Item]:
+        """The list of numbers that starts at `position`; empty where there is none.
+
+        `strict`: the word before it was singular, so that "Figure 1 and 2 mice" goes no further than 1.
+        """
+        items: list[Item] = []
+        ends_range = False
+        while item := self._item(text, position, series, edges):
+            supplement = _SUPPLEMENT.match(text, item.end)
+            if supplement:
+                kind = " ".join(supplement["kind"].lower().split())
+                return self.list_at(text, supplement.end(), f"{item.series} {item.number} {kind}", edges, strict=strict)
+            if ends_range and items and item.series == series:  # "S1–4" is S1 to S4
+                item = replace(item, series=items[-1].series)
+            items.append(replace(item, ends_range=ends_range))
+            separator = _RANGE.match(text, item.end) or _AND.match(text, item.end)
+            if not separator:
+                break
+            ends_range = separator.re is _RANGE
+            position = separator.end()
+        return _cut_strictly(text, items) if strict else items
+
+    def _item(self, text: str, position: int, series: str, edges: Sequence[int]) -> Item | None:
+        match = _NUMBER.match(text, position)
+        if not match:
+            return None
+        prefix, number, end = match["prefix"] or "", match["number"] or match["letter"], match.end()
+        edge = next((edge for edge in edges if match.start("number") < edge < end), None)
+        if edge is not None and match["number"]:  # a citation as superscript: "Figure 1" and "4", not "Figure 14"
+            number, end = text[match.start("number") : edge].rstrip("."), edge
+        number = _plain_number(number)
+        second = _SECOND_PART.match(text, end)
+        if second and f"{number}.{_plain_number(second[1])}" in self._compound:
+            number, end = f"{number}.{_plain_number(second[1])}", second.end()
+        panels = _PANELS.match(text, end) if match["number"] else None
+        if panels:
+            end = panels.end()
+        series = _with_prefix(series, prefix)
+        return Item(series, number, _panel_letters(panels[0]) if panels else (), match.start(), end)
+
+
+def number_of_label(label: str) -> Item | None:
+    """The number that a label gives to its figure; None where it holds none ("Graphical abstract", "(a)").
+
+    >>> [(i.series, i.number) for i in map(number_of_label, ["FIG. 1.", "Fig S2", "Plate 3", "4", "Abb. 5-6"]) if i]
+    [('figure', '1'), ('figure S', '2'), ('plate', '3'), ('figure', '4'), ('figure', '5.6')]
+    """
+    label = " ".join(label.split())
+    item = number_at_start(label)
+    if item is None:
+        bare = _BARE_LABEL.match(label)
+        phrase = _PHRASE_LABEL.match(label)
+        if bare:
+            item = next(iter(Numbers().list_at(label, 0)), None)
+        elif phrase:
+            item = next(iter(Numbers().list_at(label, phrase.end(), normalise_phrase(phrase["phrase"]))), None)
+    if item is None:
+        return None
+    second = _SECOND_PART.match(label, item.end)
+    return replace(item, number=f"{item.number}.{_plain_number(second[1])}") if second else item
+
+
+def number_at_start(text: str) -> Item | None:
+    """The number that a caption starts with ("Fig. 3. The kiln"), or None."""
+    head = _STANDARD_HEAD.match(text)
+    if not head:
+        return None
+    if head["first"] or head["first2"]:
+        return _number_first(head)
+    return next(iter(Numbers().list_at(text, head.end(), _series_of(head))), None)
+
+
+def panel_of_label(label: str) -> str:
+    """The panel letter of a part's label, in lower case; "" where it holds none.
+
+    >>> [panel_of_label(label) for label in ["(a)", "B.", "Panel c", "Figure 2d", "Figure 2"]]
+    ['a', 'b', 'c', 'd', '']
+    """
+    match = _PANEL_LABEL.match(label)
+    if match:
+        return match["panel"].lower()
+    item = number_of_label(label)
+    return item.panels[0] if item and len(item.panels) == 1 else ""
+
+
+def normalise_phrase(phrase: str) -> str:
+    """Words that can be compared: lower case, white space single, no punctuation at the ends."""
+    return " ".join(phrase.casefold().split()).strip(" .:;,()[]|-–—")
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+# Words with a white space or other sign before them, in the languages of scholarly publishing.
+_WORDS = (
+    r"fig(?:ure|ura|ur|uur)?s?|figur(?:en|er|erna|ile|ii)|abb(?:ildung(?:en)?)?|bild(?:er)?|afb(?:eelding(?:en)?)?"
+    r"|kuva[tn]?|kuvassa|rys(?:un(?:ek|ku|ki|kach))?|ryc(?:in[aye]|inie)?|obr(?:áz(?:ek|ku|ky|kem|cích))?"
+    r"|slik[aeiu]|рис(?:ун(?:ок|ка|ке|ки|ках|ку|ком|ков))?|мал(?:юн(?:ок|ку|ка|ки))?|фиг(?:ур[аи])?|слик[аеу]|слици"
+    r"|şekil(?:ler)?|εικ(?:όνα|όνες)?|σχ(?:ήμα)?|gambar|hình|(?:ال)?شكل|איור"
+)
+# Words that may follow the word before without a gap.
+_UNPARTED_WORDS = r"(?P<supplied>补充|補充|附|補足|付)?(?:图|圖|図|그림|รูปที่|ภาพที่)"
+_SINGULAR = {"figure", "fig", "figura", "figur", "figuur", "abbildung", "рисунок", "рисунке", "рисунка", "şekil"}
+# A figure of one of these is not the figure of the same number in the article.
+_QUALIFIERS = (
+    r"(?P<supplement>(?:supp(?:l|lementary|lemental)?\.?|supporting(?=\s+\w+\s+fig))(?:\s+(?:material|information|data|file|note)s?)?)"
+    r"[,:]?\s+"
+    r"|(?P<other>extended\s+data|author\s+response|decision\s+letter|reviewers?['’]?s?|online|web|ed"
+    r"|(?:appendix|annex|box)(?:\s+(?:[A-Z]|\d+))?)\s*[—–-]?\s*"
+)
+_NUMBER_FIRST = r"(?P<first>S\d{1,3})\s+fig(?:ure)?s?\b\.?|(?P<first2>\d{1,3})\s?\.?\s(?:ábr[aá]\w*|pav\b\.?|att(?:\.|ēl\w*)|irudi\w*)"
+
+
+def _compile_head(phrases: Collection[str]) -> re.Pattern[str]:
+    escaped = [r"\s+".join(map(re.escape, phrase.split())) for phrase in sorted(phrases, key=len, reverse=True)]
+    phrase = "|".join(escaped) or r"(?!)"
+    return re.compile(
+        rf"(?i)(?<!\w)(?:{_NUMBER_FIRST})|(?:(?<!\w)(?:(?P<phrase>{phrase})s?|(?:{_QUALIFIERS})?(?P<word>{_WORDS}))(?-i:(?![a-zà-ÿа-яё]))"
+        rf"(?P<adjective>\s+supp?l\w+)?|{_UNPARTED_WORDS})\.?\s*(?:n[or]?[.º°]\s*)?(?=\(?\w)"
+    )
+
+
+_STANDARD_HEAD = _compile_head(())
+
+
+def _series_of(head: re.Match[str]) -> str:
+    if head["phrase"]:
+        return normalise_phrase(head["phrase"])
+    if head["supplement"] or head["adjective"] or head["supplied"]:
+        return "figure S"
+    other = normalise_phrase(head["other"] or "")
+    return f"{other} figure" if other else "figure"
+
+
+def _is_singular(head: re.Match[str]) -> bool:
+    return bool(head["word"]) and head["word"].lower() in _SINGULAR
+
+
+def _number_first(head: re.Match[str]) -> Item:
+    digits = head["first"] or head["first2"]
+    series = "figure S" if digits[0] in "Ss" else "figure"
+    return Item(series, _plain_number(digits.lstrip("Ss")), (), head.start(), head.end())
+
+
+def _with_prefix(series: str, prefix: str) -> str:
+    prefix = prefix.strip(".-– ").upper()
+    prefix = "S" if prefix == "SI" else prefix
+    if not prefix or series.endswith(" S") or series.startswith("appendix"):
+        return series
+    return f"{series} {prefix}"
+
+
+# --- numbers and panels -----------------------------------------------------------------------------------------
+
+_NUMBER = re.compile(
+    r"\(?(?:(?P<prefix>(?:SI|[A-Z])[.\-–]?\s?|[a-z](?=\d))?(?P<number>\d{1,4}(?:\.\d{1,3})*)(?!\d)"
+    r"|(?P<letter>[IVXLC]{1,6}|[A-Z])(?!\w))"
+)
+_SECOND_PART = re.compile(r"[-–‑](\d{1,3})(?!\w)")
+_LETTER = r"(?:[A-Z]{1,4}|[a-z]{1,3})(?:[ivx]{1,4})?['′]?(?![^\W_])"
+# After "and", a comma or a dash; "a" may be the article.
+_NEXT_LETTER = r"(?:[A-Z]|[b-z]|a(?=[),.;:\]–-]|$)|[ivx]{1,4})(?:[ivx]{1,4})?['′]?(?![^\W_])"
+_LETTERS = rf"{_LETTER}(?:(?:\s*[,/&–—‑-]\s*(?:and\s+)?|\s+(?:and|to|und|bis|et|y|e|и)\s+){_NEXT_LETTER})*"
+_PANELS = re.compile(rf"\s?\({_LETTERS}\)|{_LETTERS}")
+_PANEL_LABEL = re.compile(r"\s*(?:panel|part|teil)?\s*[(\[]?(?P<panel>[A-Za-z])[)\].:]*\s*$", re.IGNORECASE)
+_AND = re.compile(
+    r"\s*[,;/&、，和与及と]\s*(?:(?:and|or|und|oder|et|ou|y|o|e|и|&)\s+)?"
+    r"|\s+(?:and|or|und|oder|et|ou|y|o|e|и|та|og|och|en|i|ve|as\s+well\s+as)\s+"
+)
+_RANGE = re.compile(
+    rf"\s?[-–—‑−~～至到]\s?(?:(?:{_WORDS})\.?\s*)?|\s+(?:to|through|thru|bis|до|à|al?|hasta|até|tot)\s+(?=[A-Z]?\d)",
+    re.IGNORECASE,
+)
+_SUPPLEMENT = re.compile(
+    r"(?:\s*[-–—‑]\s*|\s+(?=(?:figure\s+)?supplement))"
+    r"(?P<kind>(?:(?:figure|table)\s+)?supplement|source\s+(?:data|code)|video|animation|movie)s?\s*(?:file\s+)?(?=\d)",
+    re.IGNORECASE,
+)
+_CLOSES = re.compile(r"\s*(?:[)\].;:,]|$)|\s+(?:show|are|were|illustrat|present|depict|display|demonstrat|represent)")
+_FOREIGN = re.compile(
+    r"\s*,?\s*(?:of|in|from|by)\s+(?:the\s+)?(?:(?i:supp\w+|appendix|refs?\b|reference)|\["
+    r"|\(?[A-Z][\w’'-]+(?:\s+(?:and|&)\s+[A-Z][\w’'-]+)?(?:\s+et\s+al\b|,?\s*[(\[]?(?:19|20)\d\d))"
+)
+_BARE_LABEL = re.compile(r"(?:[A-Z]{1,2}[.-]?)?\d[\w.–-]*\s*[.:)]?$")
+_PHRASE_LABEL = re.compile(r"(?P<phrase>[^\W\d_][^\d]{1,60}?)\W*(?=\d|[A-Z]\d)")
+
+
+def _plain_number(number: str) -> str:
+    """Without leading zeros and in ASCII digits, part by part."""
+    return ".".join(str(int(part)) if part.isdecimal() else part for part in number.split("."))
+
+
+_NO_PANEL = re.compile(r"\b(?:and|und|et|y|e|и)\b|(?<=[A-Z])[ivx]{1,4}(?:[–-][ivx]{1,4})?")
+
+
+def _panel_letters(text: str) -> tuple[str, ...]:
+    letters: list[str] = []
+    range_open = False
+    for token in re.findall(r"[A-Z]+|[a-z]+|[–—‑-]|\bto\b|\bbis\b", _NO_PANEL.sub("", text)):
+        if token in {"–", "—", "‑", "-", "to", "bis"}:
+            range_open = True
+            continue
+        low = token.lower()
+        if range_open and letters and len(low) == 1 and letters[-1] < low:
+            letters.extend(chr(code) for code in range(ord(letters[-1]) + 1, ord(low)))
+        letters.extend(low)
+        range_open = False
+    return tuple(dict.fromkeys(letters))
+
+
+def _cut_strictly(text: str, items: list[Item]) -> list[Item]:
+    """After a singular word a list goes on only where it plainly is one: panels on both sides, or it closes."""
+    if len(items) < 2 or _CLOSES.match(text, items[-1].end):
+        return items
+    kept = items[:1]
+    for item in items[1:]:
+        if not (item.ends_range or item.panels):
+            break
+        kept.append(item)
+    return kept

@@ -1,0 +1,203 @@
+"""Which figures a paragraph refers to: by its references, and by words such as "Figs. 2 and 3".
+
+What a reference points at decides. Its words say the rest: which panels of a group are meant ("Figure 2b"), which
+figures lie inside a range ("Figures 2–4"). Words outside any reference are matched with the labels of the figures, so
+that "Figure 1—figure supplement 2", "Figure S1" and "Author response image 1" are never taken for Figure 1.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from abs_index.corpus.document import Figure
+from abs_index.corpus.figure_numbers import (
+    Item,
+    Numbers,
+    normalise_phrase,
+    number_at_start,
+    number_of_label,
+    panel_of_label,
+)
+from abs_index.corpus.text import Reference, ReferringText
+
+
+class FigureReferences:
+    """The figures of a document, ready to be looked up.
+
+    `figures` in the order of the document. `aliases` are further ids and the figures that they stand for: the id of a
+    group stands for its members, the id of an anchor inside a caption for the figure. Ids that are in neither
+    (tables, sections, figures that do not exist) refer to no figure. Where two figures have the same label, the one
+    in `preferred` is meant by plain words, else the first.
+
+    >>> from abs_index.corpus.document import Text
+    >>> references = FigureReferences([Figure("f1", "Figure 1"), Figure("f2", "Figure 2"), Figure("f3", "Figure 3")])
+    >>> references.figures_in(ReferringText(Text("As Figs. 2 and 3B show.")))
+    ('f2', 'f3')
+    """
+
+    def __init__(
+        self,
+        figures: Sequence[Figure],
+        aliases: Mapping[str, Sequence[str]] | None = None,
+        preferred: Iterable[str] = (),
+    ) -> None:
+        self._order = {figure.id: position for position, figure in enumerate(figures)}
+        self._targets: dict[str, tuple[str, ...]] = {id_: tuple(ids) for id_, ids in (aliases or {}).items()}
+        self._targets |= {figure.id: (figure.id,) for figure in figures}
+        first = set(preferred)
+        self._labels = _Labels(sorted(figures, key=lambda figure: figure.id not in first))
+        self._numbers = Numbers(self._labels.phrases, self._labels.compound)
+
+    def figures_in(self, text: ReferringText) -> tuple[str, ...]:
+        """Ids of the figures that `text` refers to, each once, in the order of the document."""
+        reading = _Reading(text, [self._resolve(reference) for reference in text.references])
+        found: set[str] = set()
+        for items in self._lists(reading):
+            found.update(self._of_list(items, reading))
+        for index, reference in enumerate(text.references):
+            found.update(self._of_reference(reference, reading.panels.get(index, frozenset()), reading.words))
+        return tuple(sorted(found, key=self._order.__getitem__))
+
+    def _resolve(self, reference: Reference) -> tuple[str, ...]:
+        return tuple(figure for target in reference.targets for figure in self._targets.get(target, ()))
+
+    def _lists(self, reading: _Reading) -> Iterator[list[Item]]:
+        """The lists of numbers after "Figure" and the like; then those that only a reference makes one ("2–4")."""
+        taken: set[int] = set()
+        for items in self._numbers.lists(reading.words, reading.edges):
+            taken.update(item.start for item in items)
+            yield items
+        for reference, figures in zip(reading.references, reading.resolved, strict=True):
+            if figures and not any(reference.start <= start < reference.end for start in taken):
+                series = self._labels.series.get(figures[0], "figure")
+                items = self._numbers.list_at(reading.words, reference.start, series, reading.edges)
+                taken.update(item.start for item in items)
+                yield [item for item in items if item.start >= reference.start]
+
+    def _of_list(self, items: list[Item], reading: _Reading) -> Iterator[str]:
+        before: Item | None = None
+        for item in items:
+            index = reading.reference_at(item.start)
+            if index is None:
+                yield from self._labels.find(item)
+            elif reading.resolved[index]:
+                reading.panels[index] = reading.panels.get(index, frozenset()) | set(item.panels)
+                if self._is_named_beside(index, items, reading):
+                    yield from self._labels.find(item)
+            if before and item.ends_range and reading.is_figure(before) and reading.is_figure(item):
+                yield from self._labels.between(before, item)
+            before = item
+
+    def _is_named_beside(self, index: int, items: list[Item], reading: _Reading) -> bool:
+        """Whether the words of a reference list its target and others: `rid` holds one id, the text "Figures 1–3"."""
+        inside = [item for item in items if reading.reference_at(item.start) == index]
+        targets = set(reading.resolved[index])
+        return len(inside) > 1 and any(targets.intersection(self._labels.find(item)) for item in inside)
+
+    def _of_reference(self, reference: Reference, panels: frozenset[str], words: str) -> Iterator[str]:
+        if not any(reference.targets):
+            yield from self._labels.named(words[reference.start : reference.end])
+        for target in reference.targets:
+            figures = self._targets.get(target, ())
+            meant = [figure for figure in figures if self._labels.panels.get(figure) in panels]
+            yield from meant or figures
+
+
+class _Labels:
+    """Labels of figures as numbers: the way back from "Figure 2b" to the figure."""
+
+    def __init__(self, figures: Iterable[Figure]) -> None:
+        self.series: dict[str, str] = {}
+        self.panels: dict[str, str] = {}
+        self._numbered: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        self._names: dict[str, str] = {}
+        for figure in figures:
+            self._add(figure)
+
+    @property
+    def phrases(self) -> set[str]:
+        """Series that are not spelt with a word for "figure"."""
+        return {series for series, _ in self._numbered if series.partition(" ")[0] != "figure"}
+
+    @property
+    def compound(self) -> set[str]:
+        return {number for _, number in self._numbered if "." in number}
+
+    def _add(self, figure: Figure) -> None:
+        own = number_of_label(figure.label) if figure.label else number_at_start(figure.caption.normalised)
+        shared = number_of_label(figure.group.label) if figure.group else None
+        if panel := panel_of_label(figure.label):
+            self.panels[figure.id] = panel
+        if shared:
+            self._numbered[shared.series, shared.number][figure.id] = panel
+        if own:
+            numbered = self._numbered[own.series, own.number]
+            if panel or "" not in numbered.values():  # the first of two with the same label is meant
+                numbered[figure.id] = panel
+        if item := own or shared:
+            self.series[figure.id] = item.series
+        if name := normalise_phrase(figure.label):
+            self._names.setdefault(name, figure.id)
+
+    def find(self, item: Item) -> tuple[str, ...]:
+        """The figures of a number; of several parts those whose panels are named."""
+        numbered = self._numbered.get((item.series, item.number), {})
+        if item.panels:
+            meant = [figure for figure, panel in numbered.items() if panel in item.panels]
+            return tuple(meant or (figure for figure, panel in numbered.items() if not panel))
+        return tuple(numbered)
+
+    def between(self, first: Item, last: Item) -> Iterator[str]:
+        """The figures of the same series whose numbers lie strictly between two."""
+        low, high = _as_key(first.number), _as_key(last.number)
+        if first.series != last.series or low[:-1] != high[:-1]:
+            return
+        for (series, number), figures in self._numbered.items():
+            key = _as_key(number)
+            if series == first.series and key[:-1] == low[:-1] and low < key < high:
+                yield from figures
+
+    def named(self, words: str) -> tuple[str, ...]:
+        """The figure whose label is exactly this."""
+        figure = self._names.get(normalise_phrase(words))
+        return (figure,) if figure is not None else ()
+
+
+def _as_key(number: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else -1 for part in number.split("."))
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One text while it is looked through: the figures of each reference, and (by its index) the panels it names."""
+
+    text: ReferringText
+    resolved: list[tuple[str, ...]]
+    panels: dict[int, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        return self.text.text.normalised
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        return self.text.references
+
+    @property
+    def edges(self) -> list[int]:
+        """Where references start and end: no number goes on across them."""
+        return sorted(edge for reference in self.references for edge in (reference.start, reference.end))
+
+    def reference_at(self, position: int) -> int | None:
+        """The index of the reference with a target that `position` lies in."""
+        for index, reference in enumerate(self.references):
+            if reference.start <= position < reference.end and any(reference.targets):
+                return index
+        return None
+
+    def is_figure(self, item: Item) -> bool:
+        """False for a number that is the words of a reference to something else, a table or a citation."""
+        index = self.reference_at(item.start)
+        return index is None or bool(self.resolved[index])
