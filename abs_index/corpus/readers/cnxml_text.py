@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from abs_index.corpus.text import ReferringText, TextBuilder
 from abs_index.corpus.xml import Element, attribute, children, content_of, find, local_name, words_of
 
-# What stands in a line of text. Everything else is a block: it ends the line before it.
-_INLINE = {
-    "cite", "cite-title", "code", "emphasis", "equation", "footnote", "foreign", "link", "math", "media", "newline",
-    "preformat", "quote", "space", "span", "sub", "sup", "term",
+_NO_TEXT = {"label", "media", "metadata"}
+# What stands between the letters of a line without parting words.
+_WITHIN_WORDS = {
+    "cite", "cite-title", "code", "emphasis", "foreign", "label", "link", "math", "media", "span", "sub", "sup", "term",
 }  # fmt: skip
+# What else stands in a line of text. Everything that is in neither is a block: it ends the line before it.
+_INLINE = _WITHIN_WORDS - _NO_TEXT | {"equation", "footnote", "newline", "preformat", "quote", "space"}
 # Inside a paragraph these belong to its text; other blocks there (note, table, exercise) are texts of their own.
-_OF_PARAGRAPH = {"item", "list", "quote", "title"}
-_PART_WORDS = {"equation", "footnote", "item", "list", "newline", "preformat", "quote", "space", "title"}
-_NO_TEXT = {"label", "media", "metadata", "title"}
+_OF_PARAGRAPH = {"item", "list", "title"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +56,30 @@ def read_line(*elements: Element | None) -> ReferringText:
 
 def _read_blocks(element: Element, section: str, text: ModuleText) -> None:
     """Goes through an element that holds blocks. Loose text between them makes paragraphs too."""
-    line = TextBuilder()
-    blocks: list[Element] = []
+    line, asides = TextBuilder(), list[Element]()
+    empty = True
     for piece in content_of(element):
         if isinstance(piece, str):
-            line.add(piece)
-        elif local_name(piece) in _INLINE:
-            _add_inline(piece, line, blocks)
+            # Most text between blocks is white space: lines are not begun for it.
+            empty = empty and piece.isspace()
+            if not empty:
+                line.add(piece)
+        elif _stays_in_line(piece):
+            _add_inline(piece, line, asides)
+            empty = False
         else:
-            line = _end_line(line, section, text)
-            _read_all(blocks, section, text)
+            if not empty:
+                _end_line(line, asides, section, text)
+                line, empty = TextBuilder(), True
             _read_block(piece, section, text)
-    _end_line(line, section, text)
-    _read_all(blocks, section, text)
+    if not empty:
+        _end_line(line, asides, section, text)
 
 
-def _read_all(blocks: list[Element], section: str, text: ModuleText) -> None:
-    for block in blocks:
-        _read_block(block, section, text)
-    blocks.clear()
+def _stays_in_line(element: Element) -> bool:
+    """A figure or picture does not end the line that it stands in: the text goes on after it."""
+    name = local_name(element)
+    return name in _INLINE or name in ("figure", "media")
 
 
 def _read_block(block: Element, section: str, text: ModuleText) -> None:
@@ -83,39 +88,41 @@ def _read_block(block: Element, section: str, text: ModuleText) -> None:
         text.figures.append(block)
     elif name == "para":
         _read_paragraph(block, section, text)
-    elif name not in _NO_TEXT:
+    elif name not in _NO_TEXT and name != "title":
         if name == "section":
             section = read_line(find(block, "title")).text.normalised or section
         _read_blocks(block, section, text)
 
 
 def _read_paragraph(para: Element, section: str, text: ModuleText) -> None:
-    line = TextBuilder()
-    blocks: list[Element] = []
-    _add_content(para, line, blocks)
-    _end_line(line, section, text)
-    _read_all(blocks, section, text)
+    line, asides = TextBuilder(), list[Element]()
+    _add_content(para, line, asides)
+    _end_line(line, asides, section, text)
 
 
-def _end_line(line: TextBuilder, section: str, text: ModuleText) -> TextBuilder:
+def _end_line(line: TextBuilder, asides: list[Element], section: str, text: ModuleText) -> None:
+    """Makes a paragraph of the line; then come the blocks that stood inside it."""
     built = line.build()
     if built.text:
         text.paragraphs.append(Paragraph(built, section))
-    return TextBuilder()
+    for block in asides:
+        _read_block(block, section, text)
+    asides.clear()
 
 
-def _add_content(element: Element, line: TextBuilder, blocks: list[Element]) -> None:
+def _add_content(element: Element, line: TextBuilder, asides: list[Element]) -> None:
     for piece in content_of(element):
         if isinstance(piece, str):
             line.add(piece)
         else:
-            _add_inline(piece, line, blocks)
+            _add_inline(piece, line, asides)
 
 
-def _add_inline(element: Element, line: TextBuilder, blocks: list[Element]) -> None:
-    """One element inside a line. Blocks that do not belong to the line are put aside, in `blocks`."""
+def _add_inline(element: Element, line: TextBuilder, asides: list[Element]) -> None:
+    """One element inside a line. Blocks that do not belong to its text are put aside."""
     name = local_name(element)
-    if name in _PART_WORDS:
+    parts_words = name not in _WITHIN_WORDS
+    if parts_words:
         line.block()
     if name == "math":
         line.formula(_words_of_formula(element), display=attribute(element, "display") == "block")
@@ -123,14 +130,13 @@ def _add_inline(element: Element, line: TextBuilder, blocks: list[Element]) -> N
         line.formula(" ".join(map(_words_of_formula, children(element, "math"))) or words_of(element), display=True)
     elif name == "link" and not attribute(element, "url"):
         inner = TextBuilder()
-        _add_content(element, inner, blocks)
+        _add_content(element, inner, asides)
         line.reference(inner.build().text.normalised, _targets(element))
     elif name in _INLINE or name in _OF_PARAGRAPH:
-        if name not in ("media", "label"):
-            _add_content(element, line, blocks)
+        _add_content(element, line, asides)
     elif name not in _NO_TEXT:
-        blocks.append(element)
-    if name in _PART_WORDS:
+        asides.append(element)
+    if parts_words:
         line.block()
 
 
