@@ -108,6 +108,11 @@ def identify_image(content: bytes) -> str:
     return _identify_other(content[:4096])
 
 
+def is_picture(head: bytes) -> bool:
+    """Whether a file that starts with `head` is in one of the formats that `decode_image` reads."""
+    return identify_image(head) in _OPENERS
+
+
 class _UnknownLayoutError(Exception):
     """A file of a known format with a kind of pixels that is not supported."""
 

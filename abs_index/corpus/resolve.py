@@ -60,14 +60,20 @@ def _places(home: str, path: str) -> Iterator[tuple[str, str]]:
     base = posixpath.basename(path)
     if base in ("", ".", ".."):
         return
-    folder = posixpath.dirname(path).lstrip("/")
-    folders = [posixpath.join(home, folder), folder, home]
+    seen: set[str | None] = {None}
+    for candidate in _folders(home, posixpath.dirname(path).lstrip("/")):
+        inside = _inside(candidate)
+        if inside not in seen:
+            seen.add(inside)
+            yield inside or "", base
+
+
+def _folders(home: str, folder: str) -> Iterator[str]:
+    yield from (posixpath.join(home, folder), folder, home)
     for near in (home, posixpath.dirname(home)):
         for usual in _FOLDERS:
-            folders += [posixpath.join(near, usual, folder), posixpath.join(near, usual)]
-    for candidate in dict.fromkeys(map(_inside, folders)):
-        if candidate is not None:
-            yield candidate, base
+            yield posixpath.join(near, usual, folder)
+            yield posixpath.join(near, usual)
 
 
 def _inside(folder: str) -> str | None:
