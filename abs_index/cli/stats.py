@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from abs_index.cli import console
 from abs_index.cli.options import Corpora, JsonOption, QuietOption, WorkersOption
+from abs_index.labels import ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rich.table import Table
 
     from abs_index.corpus.stats import SourceStats
@@ -35,21 +33,41 @@ def stats(
         counts = collect_stats(corpora, workers=workers, progress=lambda done: advance(done, None))
     if json:
         console.write_json([source.to_json() for source in counts])
-    else:
-        console.stdout().print(_table(counts))
+        return
+    out = console.stdout()
+    out.print(_table(counts))
+    if any(source.rejects for source in counts):
+        out.print()
+        out.print(_rejects_table(counts))
 
 
-def _table(counts: Iterable[SourceStats]) -> Table:
+def _table(counts: list[SourceStats]) -> Table:
+    from rich.markup import escape
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table("source", box=None, header_style="bold", show_footer=True)
-    for heading in ("documents", "figures", "captions", "mentions", "rejects"):
-        table.add_column(heading, justify="right")
-    rows = [(source.source, *_numbers(source), source.rejects.total()) for source in counts]
-    for name, *numbers in rows:
-        table.add_row(Text(name), *map(str, numbers))
-    table.columns[0].footer = "total"
-    for column, total in zip(table.columns[1:], map(sum, zip(*(row[1:] for row in rows), strict=True)), strict=False):
-        column.footer = str(total)
+    rows = [
+        (source.documents, source.figures, *(source.pairs[role] for role in ROLES), source.rejects.total())
+        for source in counts
+    ]
+    totals = [sum(column) for column in zip(*rows, strict=True)] or [0] * 5
+    table = Table(box=None, show_footer=True)
+    table.add_column("source", "total")
+    for heading, total in zip(
+        ("documents", "figures", *(f"{role}s" for role in ROLES), "rejects"), totals, strict=True
+    ):
+        table.add_column(heading, str(total), justify="right")
+    for source, row in zip(counts, rows, strict=True):
+        table.add_row(escape(source.source), *map(str, row))
+    return table
+
+
+def _rejects_table(counts: list[SourceStats]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("source", "rejected", box=None)
+    table.add_column("", justify="right")
+    for source in counts:
+        for reason, number in sorted(source.rejects.items()):
+            table.add_row(escape(source.source), reason, str(number))
     return table
