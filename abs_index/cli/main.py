@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from abs_index.cli import sample
+from abs_index.cli import build, sample, stats
 from abs_index.errors import AbsIndexError, UsageError
 
 DEBUG = "ABS_INDEX_DEBUG"
@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 # In the order in which a newcomer needs them: this is how `abs-index --help` lists them.
-for command in (sample.demo, sample.sample):
+for command in (sample.demo, sample.sample, build.build, stats.stats):
     app.command(help=with_examples(command))(command)
 
 

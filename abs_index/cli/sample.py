@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -31,14 +32,33 @@ def sample(
 
 
 def demo(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Option("--folder", help="Where to put the sample corpus and its index.", metavar="DIR")
     ] = Path("abs-index-demo"),
 ) -> None:
     """Write the sample corpus, index it and search it.
 
+    Runs the commands that you would type, and shows them.
+
     Example:
 
         abs-index demo --folder /tmp/figures
     """
-    sample(folder / "corpus")
+    program = context.find_root().command
+    for arguments in _demonstration(str(folder / "corpus"), str(folder / "index")):
+        console.write(f"\n$ abs-index {shlex.join(arguments)}")
+        code = program.main(arguments, prog_name="abs-index", standalone_mode=False)
+        if code:
+            raise typer.Exit(code)
+
+
+def _demonstration(corpus: str, index: str) -> list[list[str]]:
+    return [
+        ["sample", corpus],
+        ["stats", corpus],
+        ["build", corpus, "--index", index],
+        ["search", "traffic wave", "--index", index, "-k", "3"],
+        ["search", "turbine AND abs:image_more_abstract", "--index", index, "-k", "3"],
+        ["similar", "--image", f"{corpus}/lectures/volcanoes/dusk.jpg", "--index", index, "-k", "3"],
+    ]
