@@ -22,9 +22,11 @@ from itertools import chain
 from pathlib import Path
 from threading import Event
 
+from abs_index.corpus.archive import ARCHIVE_SUFFIXES
 from abs_index.corpus.document import Document, Reject
-from abs_index.corpus.read import read_corpus
-from abs_index.errors import NotAnIndexError
+from abs_index.corpus.folder import FolderFiles
+from abs_index.corpus.read import read_sources
+from abs_index.errors import CorpusError, NotAnIndexError
 from abs_index.indexing import encode, table
 from abs_index.indexing.clock import Clock
 from abs_index.indexing.encode import Job
@@ -34,15 +36,17 @@ from abs_index.indexing.publish import publish
 from abs_index.indexing.records import Record, RefusedFile, batches_of, storable
 from abs_index.indexing.summary import BuildSummary, Changes, summarise
 from abs_index.indexing.table import Table
-from abs_index.model.base import PairModel
+from abs_index.model.base import ImageFeatures, PairModel, Pixels
 from abs_index.recipe import CorpusSettings
 
+Found = tuple[str, Document | Reject]
+"""What reading yields: a document, or a file that was refused as a whole, with the source that it is from."""
 Item = Record | RefusedFile
 Progress = Callable[[int], None]
 """Takes the number of documents that are done, unchanged ones and refused files among them."""
 
-_ROWS_A_COMMIT = 2000
 _SECONDS_A_COMMIT = 15.0
+_DOCUMENT_SUFFIXES = (".xml", ".nxml", ".jats", ".cnxml", ".html", ".htm", ".xhtml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,14 @@ class BuildOptions:
     """How a build runs. None of it changes what the index holds, except `corpus`, the limits for untrusted input.
 
     `batch_size` counts images a call of the network; `workers` threads decode them, one a core where it is None.
-    `rebuild` embeds everything again, for another model or after damage.
+    `rebuild` embeds everything again, for another model or after damage. A commit is made every `rows_a_commit` rows
+    of the table, or 15 seconds.
     """
 
     batch_size: int = 32
     workers: int | None = None
     rebuild: bool = False
+    rows_a_commit: int = 2000
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
 
 
@@ -71,12 +77,12 @@ def build_index(
 
     Raises CorpusError too, where a root is missing or holds no documents.
     """
-    documents = read_corpus(roots, (options or BuildOptions()).corpus)
+    documents = read_sources(roots, (options or BuildOptions()).corpus)
     return index_documents(documents, folder, model, options=options, progress=progress)
 
 
 def index_documents(
-    documents: Iterable[Document | Reject],
+    documents: Iterable[Found],
     folder: Path,
     model: PairModel,
     *,
@@ -101,15 +107,17 @@ def index_documents(
             target = _open_table(folder, model, rebuild=options.rebuild)
             known = target.fingerprints()
         with closing(_records(documents, known, model, options, changes, clock)) as records:
-            _write(records, target, changes, clock, progress or (lambda done: None))
+            _write(records, _Writer(target, clock, options.rows_a_commit), changes, progress or (lambda done: None))
         _finish(target, known, changes, clock)
     return summarise(target, changes, clock.seconds, time.perf_counter() - start)
 
 
-def _started(documents: Iterator[Document | Reject]) -> Iterator[Document | Reject]:
+def _started(documents: Iterator[Found]) -> Iterator[Found]:
     """Reads the first document: a corpus that is missing or empty is told before an index folder is made for it."""
     first = next(documents, None)
-    return documents if first is None else chain([first], documents)
+    if first is None:
+        raise CorpusError("no document was found in the corpus: JATS, CNXML and HTML are read, also in zip and tar")
+    return chain([first], documents)
 
 
 def _check_folder(folder: Path) -> None:
@@ -133,15 +141,31 @@ def _open_table(folder: Path, model: PairModel, *, rebuild: bool) -> Table:
 # reading: what is there, and what of it is new
 
 
+def expected_documents(roots: Sequence[Path], settings: CorpusSettings) -> int | None:
+    """About how many documents there are, by the names of files alone: for the time left.
+
+    None where archives are among them, whose content is not known before they are read.
+    """
+    expected = 0
+    for root in roots:
+        if not root.is_dir():
+            return None
+        for name in FolderFiles(root, settings).names():
+            if name.lower().endswith(ARCHIVE_SUFFIXES):
+                return None
+            expected += name.lower().endswith(_DOCUMENT_SUFFIXES)
+    return expected
+
+
 def _jobs(
-    units: Iterable[Document | Reject], known: dict[str, str], settings: CorpusSettings, changes: Changes
+    found: Iterable[Found], known: dict[str, str], settings: CorpusSettings, changes: Changes
 ) -> Iterator[Job | RefusedFile]:
     """What has to be embedded. Everything that comes by is taken out of `known`: what stays there was removed."""
     refused: set[str] = set()
-    for unit in units:
+    for source, unit in found:
         if isinstance(unit, Reject):
             changes.refused += 1
-            yield from _refuse(unit, known, refused)
+            yield from _refuse(source, unit, known, refused)
             continue
         before = known.pop(storable(unit.id), None)
         if before is None:
@@ -154,17 +178,17 @@ def _jobs(
         yield Job(unit, replaces=before is not None)
 
 
-def _refuse(reject: Reject, known: dict[str, str], refused: set[str]) -> Iterator[RefusedFile]:
+def _refuse(source: str, reject: Reject, known: dict[str, str], refused: set[str]) -> Iterator[RefusedFile]:
     # One file can be refused for several reasons, an archive for several members.
     key = path = storable(reject.path)
     while key in refused:
         key = f"{path} #{len(refused)}"
     refused.add(key)
-    content = json.dumps([reject.path, reject.reason, reject.detail, reject.document, reject.figure])
+    content = json.dumps([source, reject.path, reject.reason, reject.detail, reject.document, reject.figure])
     digest = _REFUSED + blake2b(content.encode(), digest_size=16).hexdigest()
     before = known.pop(key, None)
     if before != digest:
-        yield RefusedFile(key, digest, before is not None, reject)
+        yield RefusedFile(key, digest, before is not None, reject, source)
 
 
 _REFUSED = "refused:"
@@ -174,7 +198,7 @@ _REFUSED = "refused:"
 
 
 def _records(
-    documents: Iterable[Document | Reject],
+    documents: Iterable[Found],
     known: dict[str, str],
     model: PairModel,
     options: BuildOptions,
@@ -186,7 +210,7 @@ def _records(
     workers = options.workers or os.cpu_count() or 1
     load = clock.calls("decode", partial(encode.load_task, model=model, settings=settings))
 
-    def embed(pixels: encode.Pixels) -> encode.ImageFeatures:
+    def embed(pixels: Pixels) -> ImageFeatures:
         changes.embedded += len(pixels)
         return model.encode_images(pixels)
 
@@ -207,9 +231,8 @@ def _records(
 # writing
 
 
-def _write(records: Iterable[Item], target: Table, changes: Changes, clock: Clock, progress: Progress) -> None:
+def _write(records: Iterable[Item], writer: _Writer, changes: Changes, progress: Progress) -> None:
     """Commits records as they come. After Ctrl-C, those that are whole; then KeyboardInterrupt."""
-    writer = _Writer(target, clock)
     done = 0
     with _interruption() as interrupted:
         for record in records:
@@ -226,8 +249,8 @@ def _write(records: Iterable[Item], target: Table, changes: Changes, clock: Cloc
 class _Writer:
     """Gathers records and commits them together: many small commits would make many small files."""
 
-    def __init__(self, target: Table, clock: Clock) -> None:
-        self._table, self._clock = target, clock
+    def __init__(self, target: Table, clock: Clock, rows_a_commit: int) -> None:
+        self._table, self._clock, self._rows_a_commit = target, clock, rows_a_commit
         self._waiting: list[Item] = []
         self._rows = 0
         self._last = time.monotonic()
@@ -235,7 +258,7 @@ class _Writer:
     def add(self, item: Item) -> None:
         self._waiting.append(item)
         self._rows += item.rows
-        if self._rows >= _ROWS_A_COMMIT or time.monotonic() - self._last >= _SECONDS_A_COMMIT:
+        if self._rows >= self._rows_a_commit or time.monotonic() - self._last >= _SECONDS_A_COMMIT:
             self.commit()
 
     def commit(self) -> None:

@@ -71,6 +71,7 @@ class RefusedFile:
     fingerprint: str
     replaces: bool
     reject: Reject
+    source: str
     rows: int = field(default=1, init=False)
 
 
@@ -234,7 +235,7 @@ def _reject_columns(records: list[Record], refused: list[RefusedFile]) -> Column
     rejects = [reject for _, reject in inside] + [item.reject for item in refused]
     return {
         "document": _texts([record.document.id for record, _ in inside] + [item.key for item in refused]),
-        "source": _texts([record.document.source for record, _ in inside] + [""] * len(refused)),
+        "source": _texts([record.document.source for record, _ in inside] + [item.source for item in refused]),
         "fingerprint": _texts([None] * len(inside) + [item.fingerprint for item in refused]),
         "path": _texts(reject.path for reject in rejects),
         "figure": _texts(reject.figure for reject in rejects),

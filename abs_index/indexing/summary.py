@@ -35,7 +35,8 @@ class BuildSummary:
     """The index after a build: `documents`, `figures`, `images` (figures with a vector), `pairs`, `labels` and
     `rejects` are its whole content; `changes` and `seconds` are of this run.
 
-    `seconds` a stage add up what several threads did at the same time; `total_seconds` is by the clock on the wall.
+    `seconds` a stage add up what several threads did at the same time; `total_seconds` is by the clock on the wall,
+    and `images_per_second` counts images embedded in this run over it.
     """
 
     documents: int
@@ -48,11 +49,7 @@ class BuildSummary:
     version: int
     seconds: dict[str, float] = field(default_factory=dict)
     total_seconds: float = 0.0
-
-    @property
-    def images_per_second(self) -> float:
-        """Images embedded in this run over the seconds of the whole run."""
-        return self.changes.embedded / self.total_seconds if self.total_seconds else 0.0
+    images_per_second: float = 0.0
 
 
 def summarise(table: Table, changes: Changes, seconds: dict[str, float], total_seconds: float) -> BuildSummary:
@@ -70,6 +67,7 @@ def summarise(table: Table, changes: Changes, seconds: dict[str, float], total_s
         version=table.version,
         seconds={name: round(spent, 3) for name, spent in seconds.items()},
         total_seconds=round(total_seconds, 3),
+        images_per_second=round(changes.embedded / total_seconds, 2) if total_seconds else 0.0,
     )
 
 

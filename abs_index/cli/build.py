@@ -1,0 +1,114 @@
+"""Command `build`: documents to an index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from abs_index.cli import console
+from abs_index.cli.options import (
+    BatchSizeOption,
+    Corpora,
+    Device,
+    DeviceOption,
+    IndexOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    RecipeOption,
+    WorkersOption,
+)
+
+if TYPE_CHECKING:
+    from abs_index.indexing.summary import BuildSummary
+
+
+def build(
+    corpora: Corpora,
+    index: IndexOption,
+    recipe: RecipeOption = "default",
+    model: ModelOption = None,
+    device: DeviceOption = Device.AUTO,
+    batch_size: BatchSizeOption = None,
+    workers: WorkersOption = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Embed everything again: for another model, or a damaged index.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 where anything of the corpus was refused.")
+    ] = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Make an index of the figures of documents, or bring it up to date.
+
+    Only new and changed documents are embedded, and documents that are no longer there are dropped: the index holds
+    exactly what the corpora hold. A build that was stopped goes on where it was. Searches see the last finished build
+    until the new one is finished.
+
+    Example:
+
+        abs-index build articles/ books.zip --index figures
+        abs-index build articles/ --index figures --model my-model --rebuild
+    """
+    from dataclasses import replace
+
+    from abs_index.indexing.build import BuildOptions, build_index, expected_documents
+    from abs_index.model.load import load_model
+
+    options = BuildOptions(rebuild=rebuild, workers=workers)
+    if batch_size is not None:
+        options = replace(options, batch_size=batch_size)
+    try:
+        expected = expected_documents(corpora, options.corpus)
+        with console.progress("building", unit="documents", quiet=quiet) as advance:
+            summary = build_index(
+                corpora,
+                index,
+                load_model(model or recipe, device=device.value),
+                options=options,
+                progress=lambda done: advance(done, expected),
+            )
+    except KeyboardInterrupt:
+        how = "the same command without --rebuild" if rebuild else "the same command"
+        console.stderr().print(f"interrupted; run {how} again to go on")
+        raise typer.Exit(130) from None
+    if json:
+        console.write_json(summary)
+    else:
+        _print(summary)
+    raise typer.Exit(_exit_code(summary, strict=strict))
+
+
+def _exit_code(summary: BuildSummary, *, strict: bool) -> int:
+    refused = sum(summary.rejects.values())
+    if not summary.images:
+        console.stderr().print("error: nothing could be indexed: no figure has an image that can be read")
+    elif strict and refused:
+        console.stderr().print(f"error: {refused} files or figures were refused (--strict)")
+    else:
+        return 0
+    return 1
+
+
+def _print(summary: BuildSummary) -> None:
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_row("documents", f"{summary.documents:,}", str(summary.changes))
+    table.add_row("figures", f"{summary.figures:,}", f"{summary.images:,} with an image")
+    table.add_row("pairs", f"{summary.pairs:,}")
+    for label, count in summary.labels.items():
+        table.add_row(f"  {label}", f"{count:,}", f"{count / summary.pairs:.0%}" if summary.pairs else "")
+    table.add_row("rejects", f"{sum(summary.rejects.values()):,}", "see `abs-index rejects`" if summary.rejects else "")
+    for reason, count in summary.rejects.items():
+        table.add_row(f"  {reason}", f"{count:,}")
+    speed = f"{summary.images_per_second:,.1f} images/s" if summary.changes.embedded else "nothing to embed"
+    table.add_row("seconds", f"{summary.total_seconds:.1f}", speed)
+    for stage, seconds in summary.seconds.items():
+        table.add_row(f"  {stage}", f"{seconds:.1f}")
+    console.stderr().print(table)
