@@ -161,19 +161,20 @@ _UNPARTED_WORDS = r"(?P<supplied>补充|補充|附|補足|付)?(?:图|圖|図|�
 _SINGULAR = {"figure", "fig", "figura", "figur", "figuur", "abbildung", "рисунок", "рисунке", "рисунка", "şekil"}
 # A figure of one of these is not the figure of the same number in the article.
 _QUALIFIERS = (
-    r"(?P<supplement>(?:supp(?:l|lementary|lemental)?\.?|supporting(?=\s+\w+\s+fig))(?:\s+(?:material|information|data|file|note)s?)?)"
-    r"[,:]?\s+"
+    r"(?P<supplement>(?:supp(?:l|lementary|lemental)?\.?|supporting(?=\s+\w+\s+fig))"
+    r"(?:\s+(?:material|information|data|file|note)s?)?)[,:]?\s+"
     r"|(?P<other>extended\s+data|author\s+response|decision\s+letter|reviewers?['’]?s?|online|web|ed"
     r"|(?:appendix|annex|box)(?:\s+(?:[A-Z]|\d+))?)\s*[—–-]?\s*"
 )
-_NUMBER_FIRST = r"(?P<first>S\d{1,3})\s+fig(?:ure)?s?\b\.?|(?P<first2>\d{1,3})\s?\.?\s(?:ábr[aá]\w*|pav\b\.?|att(?:\.|ēl\w*)|irudi\w*)"
+_SUPPLEMENT_FIRST = r"(?P<first>S\d{1,3})\s+fig(?:ure)?s?\b\.?"
+_NUMBER_FIRST = r"(?P<first2>\d{1,3})\s?\.?\s(?:ábr[aá]\w*|pav\b\.?|att(?:\.|ēl\w*)|irudi\w*)"
 
 
 def _compile_head(phrases: Collection[str]) -> re.Pattern[str]:
     escaped = [r"\s+".join(map(re.escape, phrase.split())) for phrase in sorted(phrases, key=len, reverse=True)]
     phrase = "|".join(escaped) or r"(?!)"
     return re.compile(
-        rf"(?i)(?<!\w)(?:{_NUMBER_FIRST})|(?:(?<!\w)(?:(?P<phrase>{phrase})s?|(?:{_QUALIFIERS})?(?P<word>{_WORDS}))(?-i:(?![a-zà-ÿа-яё]))"
+        rf"(?i)(?<!\w)(?:{_SUPPLEMENT_FIRST}|{_NUMBER_FIRST})|(?:(?<!\w)(?:(?P<phrase>{phrase})s?|(?:{_QUALIFIERS})?(?P<word>{_WORDS}))(?-i:(?![a-zà-ÿа-яё]))"
         rf"(?P<adjective>\s+supp?l\w+)?|{_UNPARTED_WORDS})\.?\s*(?:n[or]?[.º°]\s*)?(?=\(?\w)"
     )
 

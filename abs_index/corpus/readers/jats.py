@@ -1,0 +1,89 @@
+"""JATS and its ancestor NLM, of any version, with or without DTD and namespaces: journal articles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from abs_index.corpus.document import Document, Mention
+from abs_index.corpus.files import Files
+from abs_index.corpus.readers.jats_figures import Figures, read_figures
+from abs_index.corpus.readers.jats_front import read_front
+from abs_index.corpus.readers.jats_text import read_paragraphs
+from abs_index.corpus.references import FigureReferences
+from abs_index.corpus.rejects import NOT_A_DOCUMENT
+from abs_index.corpus.xml import Element, local_name, parse_xml
+from abs_index.errors import RejectedError
+
+
+class JatsReader:
+    """Reads one article a file. An article's parts (author response, translation) belong to its document."""
+
+    format: ClassVar[str] = "jats"
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    @staticmethod
+    def recognises(head: bytes) -> bool:
+        """Whether the root element is `<article>` (and not DocBook's), or a set of articles as PMC serves it."""
+        markup = _NO_MARKUP.sub("", head.replace(b"\0", b"").decode("latin-1"))
+        root = _ROOT.search(_DOCTYPE.sub("", markup))
+        if root is None or root["name"] not in ("article", "pmc-articleset"):
+            return False
+        return "docbook" not in markup.partition(root[0])[0].lower() + root[0].lower()
+
+    def read(self, name: str, content: bytes) -> Document:
+        """The article of one file.
+
+        Raises RejectedError: the file is no XML that can be read (see `parse_xml`), or holds no article or several.
+        """
+        article = _article(parse_xml(content))
+        front = read_front(article)
+        figures = read_figures(article, self._files, name)
+        path = self._files.prefix + name
+        return Document(
+            id=front.doi or path,
+            path=path,
+            name=name,
+            format=self.format,
+            files=self._files,
+            doi=front.doi,
+            title=front.title,
+            container=front.container,
+            year=front.year,
+            authors=front.authors,
+            licence=front.licence,
+            language=front.language,
+            keywords=front.keywords,
+            figures=tuple(figures.usable),
+            mentions=tuple(_mentions(article, figures)) if figures.usable else (),
+            rejects=tuple(figures.rejects),
+        )
+
+
+_NO_MARKUP = re.compile(r"<!--.*?-->|<\?.*?\?>", re.DOTALL)
+_DOCTYPE = re.compile(r"<!DOCTYPE[^<>\[]*(?:\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
+_ROOT = re.compile(r"<(?:[\w.-]+:)?(?P<name>[A-Za-z_][\w.-]*)[^<>]*>")
+
+
+def _article(root: Element) -> Element:
+    if local_name(root) == "article":
+        return root
+    articles = list(root.iter("{*}article"))
+    if len(articles) != 1:
+        raise RejectedError(NOT_A_DOCUMENT, f"<{local_name(root)}> with {len(articles)} articles instead of one")
+    return articles[0]
+
+
+def _mentions(article: Element, figures: Figures) -> Iterator[Mention]:
+    references: dict[int, FigureReferences] = {}
+    for paragraph in read_paragraphs(article):
+        if paragraph.part not in references:
+            # "Figure 1" without a link means the one of the same part: the response has figures of its own.
+            near = [id_ for id_, part in figures.parts.items() if part == paragraph.part]
+            references[paragraph.part] = FigureReferences(figures.usable, figures.aliases, near)
+        found = references[paragraph.part].figures_in(paragraph.text)
+        if found:
+            yield Mention(paragraph.text.text, found, paragraph.section)
