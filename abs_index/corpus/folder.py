@@ -14,7 +14,7 @@ from abs_index.corpus.rejects import TOO_LARGE, UNREADABLE, UNSAFE_MEMBER
 from abs_index.errors import RejectedError
 from abs_index.recipe import CorpusSettings
 
-_LISTINGS_KEPT = 64
+_LISTINGS_KEPT = 256
 
 
 class FolderFiles:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from abs_index.corpus.files import Files
@@ -88,11 +88,17 @@ def _find(files: Files, folder: str, base: str) -> str | None:
     name = posixpath.join(folder, base)
     if _extension(base) and _rank(base) < _RANKS["gif"] and files.size(name) is not None:
         return name
-    for spelling in dict.fromkeys((folder, folder.lower(), folder.title())):
+    for spelling in _spellings(folder):
         twins = _twins(files.list_folder(spelling), posixpath.join(spelling, _stem(base)))
         if twins:
             return min(twins, key=lambda twin: _quality(files, twin, base))
     return None
+
+
+def _spellings(folder: str) -> Iterable[str]:
+    """Ways to write a folder's name on file systems that tell "Figures" from "figures"."""
+    above, last = posixpath.split(folder)
+    return dict.fromkeys((folder, *(posixpath.join(above, each) for each in (last.lower(), last.capitalize()))))
 
 
 def _twins(listing: tuple[str, ...], stem: str) -> list[str]:
