@@ -1,0 +1,39 @@
+"""What all tests share: the sample corpus, and the rule that nothing is skipped in CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from abs_index.sample.corpus import write_sample
+
+IN_CI = bool(os.environ.get("CI"))
+
+
+@pytest.fixture(scope="session")
+def sample_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample corpus, written once for all tests that only read it."""
+    folder = tmp_path_factory.mktemp("sample") / "corpus"
+    write_sample(folder)
+    return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that CI skips has not been run: it fails there, unless it needs a GPU."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail") and not item.get_closest_marker("gpu"):
+        report.outcome, report.longrepr = "failed", f"skipped, which CI does not allow: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that skips itself."""
+    report = yield
+    if IN_CI and report.skipped:
+        report.outcome, report.longrepr = "failed", f"skipped, which CI does not allow: {report.longrepr}"
+    return report
