@@ -109,21 +109,13 @@ _ROOT = re.compile(r"""\s*<(?:[\w.-]+:)?document\b((?:[^<>"']|"[^"]*"|'[^']*')*)
 
 def is_module(head: bytes) -> bool:
     """Whether a file that starts with `head` is a CNXML module."""
-    text = _decode_head(head)
+    # Marks, zeros of UTF-16 and the like aside, markup is ASCII in every encoding.
+    text = head.replace(b"\0", b"").decode("latin-1").lstrip("ÿþï»¿")
     position = 0
     while match := _BEFORE_ROOT.match(text, position):
         position = match.end()
     root = _ROOT.match(text, position)
     return root is not None and "cnxml" in root[1].lower()
-
-
-def _decode_head(head: bytes) -> str:
-    """Text in which ASCII markup can be read, whatever the encoding."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return head.decode("utf-16", "replace")
-    if head[:2] in (b"<\0", b"\0<"):
-        return head.decode("utf-16-le" if head[:1] == b"<" else "utf-16-be", "replace")
-    return head.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
 
 
 # --- figures ----------------------------------------------------------------------------------------------------
@@ -201,10 +193,13 @@ def _sources(media: Element) -> list[str]:
     return [source for source in (attribute(image, "src") for image in images) if source]
 
 
+_AROUND_CONTENT = {"title", "caption", "label", "media"}
+
+
 def _held(element: Element) -> str:
     """What a figure without a picture holds, for the list of rejects."""
-    names = [local_name(child) for child in element if local_name(child) not in ("title", "caption", "label", "")]
-    names += [local_name(child) for media in children(element, "media") for child in media]
+    names = [local_name(child) for child in children(element) if local_name(child) not in _AROUND_CONTENT]
+    names += [local_name(child) for media in children(element, "media") for child in children(media)]
     return "holds " + ", ".join(dict.fromkeys(names)) if names else "holds nothing"
 
 
@@ -221,12 +216,8 @@ def _caption(element: Element) -> Text:
 
 
 def _alt(media: Element) -> str:
-    alt = attribute(media, "alt") or next(map(_alt_of_image, media.iter("{*}image")), "")
-    return " ".join(alt.split())
-
-
-def _alt_of_image(image: Element) -> str:
-    return attribute(image, "alt")
+    alts = (attribute(element, "alt") for element in (media, *media.iter("{*}image")))
+    return " ".join(next(filter(None, alts), "").split())
 
 
 # --- mentions ---------------------------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ _START = re.compile(
 
 def is_page(head: bytes) -> bool:
     """Whether a file that starts with `head` is an HTML page."""
-    text = _decode_head(head)
+    # Marks, zeros of UTF-16 and the like aside, markup is ASCII in every encoding.
+    text = head.replace(b"\0", b"").decode("latin-1").lstrip("ÿþï»¿")
     position = 0
     while match := _BEFORE_ROOT.match(text, position):
         position = match.end()
@@ -106,15 +107,6 @@ def is_page(head: bytes) -> bool:
     if start is None or _OTHER_DOCTYPE.match(text, position):
         return False
     return start[1].lower() == "html" or "xmlns" not in start[2] or "1999/xhtml" in start[2]
-
-
-def _decode_head(head: bytes) -> str:
-    """Text in which ASCII markup can be read, whatever the encoding."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return head.decode("utf-16", "replace")
-    if head[:2] in (b"<\0", b"\0<"):
-        return head.decode("utf-16-le" if head[:1] == b"<" else "utf-16-be", "replace")
-    return head.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
 
 
 # --- figures ----------------------------------------------------------------------------------------------------
