@@ -1,0 +1,1 @@
+"""Searching an index: query language, filters, retrieval, fusion, and the hits that they give."""
