@@ -17,6 +17,8 @@ from abs_index.errors import AbsIndexError, UsageError
 DEBUG = "ABS_INDEX_DEBUG"
 """Environment variable that `--debug` sets: errors then come with their traceback."""
 
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
 
 def with_examples(command: Callable[..., None]) -> str:
     """The docstring of a command with its indented lines marked, so that help prints them as they are."""
@@ -30,12 +32,12 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,  # plain help: drawing it with Rich takes three times as long as all the rest
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
 )
 
 # In the order in which a newcomer needs them: this is how `abs-index --help` lists them.
 for command in (sample.demo, sample.sample, build.build, stats.stats):
-    app.command(help=with_examples(command))(command)
+    app.command(help=with_examples(command), short_help=with_examples(command).split("\n")[0])(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -47,7 +47,7 @@ def demo(
     """
     program = context.find_root().command
     for arguments in _demonstration(str(folder / "corpus"), str(folder / "index")):
-        console.write(f"\n$ abs-index {shlex.join(arguments)}")
+        typer.echo(f"\n$ abs-index {shlex.join(arguments)}")
         code = program.main(arguments, prog_name="abs-index", standalone_mode=False)
         if code:
             raise typer.Exit(code)

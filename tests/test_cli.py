@@ -1,0 +1,177 @@
+"""The program as a whole: help, exit codes, one line an error, a fast start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from abs_index.cli import console
+from abs_index.cli import main as program
+from abs_index.cli.progress import shown
+from abs_index.errors import AbsIndexError, QueryError, UsageError
+
+GROUP = typer.main.get_command(program.app)
+CONTEXT = typer.Context(GROUP, info_name="abs-index", help_option_names=["-h", "--help"])
+COMMANDS = {name: GROUP.get_command(CONTEXT, name) for name in GROUP.list_commands(CONTEXT)}
+
+HEAVY = (
+    "torch",
+    "timm",
+    "faiss",
+    "lance",
+    "openvino",
+    "tantivy",
+    "pyarrow",
+    "numpy",
+    "PIL",
+    "lxml",
+    "pydantic",
+    "rich",
+)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_help(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert "abs-index " + name in command.help, "an example of the command is part of its help"
+    for parameter in command.params:
+        assert parameter.help, f"{name} {parameter.name} has no help"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_list_of_commands_shows_whole_sentences(name: str) -> None:
+    assert COMMANDS[name].short_help.endswith(".")
+    assert COMMANDS[name].short_help in CliRunner().invoke(program.app, ["--help"], terminal_width=200).output
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["build", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        "import sys; from abs_index.cli.main import app; app(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in run.stdout.splitlines()[-1].split()}
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(program.app, ["--version"]).output.startswith("abs-index 0.")
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[BaseException]]:
+    """A command `fail` that raises the error put into the list."""
+    errors: list[BaseException] = []
+
+    def fail() -> None:
+        raise errors[0]
+
+    program.app.command()(fail)
+    monkeypatch.setattr(sys, "argv", ["abs-index", "fail"])
+    monkeypatch.delenv(program.DEBUG, raising=False)
+    yield errors
+    program.app.registered_commands.pop()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (AbsIndexError("the corpus is empty"), 1, "error: the corpus is empty\n"),
+        (
+            UsageError("no recipe 'x': choose from default, paper"),
+            2,
+            "error: no recipe 'x': choose from default, paper\n",
+        ),
+        (QueryError("a quote is not closed\nat character 7"), 1, "error: a quote is not closed at character 7\n"),
+    ],
+)
+def test_errors_are_one_line(
+    failing: list[BaseException], error: Exception, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing.append(error)
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert end.value.code == code
+    assert capsys.readouterr() == ("", message)
+
+
+def test_unforeseen_error_is_one_line_and_asks_for_a_report(
+    failing: list[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing.append(ZeroDivisionError("division by zero"))
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert end.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: unexpected ZeroDivisionError: division by zero (please report it")
+    assert error.count("\n") == 1
+
+
+def test_debug_shows_where_an_error_happened(failing: list[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    failing.append(AbsIndexError("the corpus is empty"))
+    monkeypatch.setenv(program.DEBUG, "1")
+    with pytest.raises(AbsIndexError):
+        program.main()
+
+
+def test_interrupt_ends_with_130(failing: list[BaseException]) -> None:
+    failing.append(KeyboardInterrupt())
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert end.value.code == 130
+
+
+def test_wrong_usage_ends_with_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["abs-index", "smaple"])
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert end.value.code == 2
+    assert "Did you mean 'sample'?" in capsys.readouterr().err
+
+
+def test_closed_pipe_is_quiet() -> None:
+    command = [sys.executable, "-m", "abs_index.cli.main", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_json_takes_values_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
+    @dataclass
+    class Hit:
+        path: Path
+        title: str
+
+    console.write_json([Hit(Path("a/b.png"), "Größe")])
+    line = capsys.readouterr().out
+    assert line.count("\n") == 1
+    assert json.loads(line) == [{"path": "a/b.png", "title": "Größe"}]
+    with pytest.raises(TypeError):
+        console.write_json(object())
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter((0.0, 1.0, 40.0, 41.0))
+    monkeypatch.setattr("abs_index.cli.progress.time.monotonic", lambda: next(now))
+    with shown(console.stderr(), "embedding", "images") as advance:
+        for done in (1, 400, 410):
+            advance(done, 800)
+    assert capsys.readouterr().err == "embedding: 400 of 800 images, 10.0 images/s, 40 s left\n"
+
+
+def test_quiet_progress_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.progress("embedding", quiet=True) as advance:
+        advance(1, None)
+    assert capsys.readouterr() == ("", "")
