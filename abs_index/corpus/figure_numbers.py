@@ -52,7 +52,7 @@ class Numbers:
                 continue
             items = self.list_at(text, head.end(), _series_of(head), edges, strict=_is_singular(head))
             read_to = items[-1].end if items else 0
-            if items and not _FOREIGN.match(text, read_to):
+            if items and not _is_foreign(text, head.start(), read_to):
                 yield items
 
     def list_at(
@@ -236,12 +236,18 @@ _SUPPLEMENT = re.compile(
     re.IGNORECASE,
 )
 _CLOSES = re.compile(r"\s*(?:[)\].;:,]|$)|\s+(?:show|are|were|illustrat|present|depict|display|demonstrat|represent)")
-_FOREIGN = re.compile(
-    r"\s*,?\s*(?:of|in|from|by)\s+(?:the\s+)?(?:(?i:supp\w+|appendix|refs?\b|reference)|\["
+# "Figure 3 of Smith et al. (2010)", "the data of Smith et al. (Figure 3)": a figure of another article.
+_OF_OTHERS = re.compile(
+    r"\s*,?\s*(?:of|in|from|by)\s+(?:the\s+)?(?:(?i:supp\w+|appendix|refs?\b|reference|original\s+\w+)|\["
     r"|\(?[A-Z][\w’'-]+(?:\s+(?:and|&)\s+[A-Z][\w’'-]+)?(?:\s+et\s+al\b|,?\s*[(\[]?(?:19|20)\d\d))"
 )
+_OTHERS_BEFORE = re.compile(r"\bet\s+al\.?,?\s*[(\[]?$|\boriginal\s+(?:study|paper|article|work|publication)\s*[(\[]?$")
 _BARE_LABEL = re.compile(r"(?:[A-Z]{1,2}[.-]?)?\d[\w.–-]*\s*[.:)]?$")
 _PHRASE_LABEL = re.compile(r"(?P<phrase>[^\W\d_][^\d]{1,60}?)\W*(?=\d|[A-Z]\d)")
+
+
+def _is_foreign(text: str, start: int, end: int) -> bool:
+    return bool(_OF_OTHERS.match(text, end) or _OTHERS_BEFORE.search(text[max(0, start - 40) : start]))
 
 
 def _plain_number(number: str) -> str:

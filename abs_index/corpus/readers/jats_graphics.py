@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -77,6 +78,7 @@ def _merge(found: list[list[Element]]) -> list[list[Element]]:
 
 # --- which files --------------------------------------------------------------------------------------------------
 
+_ADDRESS = re.compile(r"https?://[^/]*/", re.IGNORECASE)
 _VECTOR = (".svg", ".svgz", ".eps", ".ps", ".pdf", ".wmf", ".emf")
 
 
@@ -108,9 +110,20 @@ def _best_file(picture: Picture, files: Files, document: str) -> str | None:
     found = [
         (_is_thumbnail(graphic), name.lower().endswith(_VECTOR), -(files.size(name) or 0), name)
         for graphic in picture.graphics
-        if (name := resolve_image(files, document, attribute(graphic, "href"))) is not None
+        if (name := _resolve(files, document, attribute(graphic, "href").strip())) is not None
     ]
     return min(found)[-1] if found else None
+
+
+def _resolve(files: Files, document: str, href: str) -> str | None:
+    """The file of a reference. Where it is an address or leads through folders that are not there, packages often
+    hold the file all the same, nearer to the article."""
+    path = _ADDRESS.sub("", href).partition("?")[0] if _ADDRESS.match(href) else href
+    while path:
+        if (name := resolve_image(files, document, path)) is not None:
+            return name
+        path = path.partition("/")[2]
+    return None
 
 
 def _is_thumbnail(graphic: Element) -> bool:

@@ -72,17 +72,18 @@ def _walk_sections(element: Element, section: str, part: int, parts: Iterator[in
             continue
         if name == "p" or (name in ("list-item", "def") and _has_own_text(child)):
             yield Paragraph(_read_paragraph(child), section, part)
-        yield from _walk_sections(
-            child, _section(child, name) or section, next(parts) if name in PARTS else part, parts
-        )
+            if next(child.iterdescendants("{*}p"), None) is None:
+                continue
+        title = (name in _TITLED and _title_of(child)) or section
+        yield from _walk_sections(child, title, next(parts) if name in PARTS else part, parts)
 
 
-def _section(element: Element, name: str) -> str:
-    """The title of a section; "" where the element has none or is no section."""
-    if name == "p":
-        return ""
+_TITLED = PARTS | {"sec", "abstract", "trans-abstract", "ack", "app", "app-group", "boxed-text", "notes", "glossary"}
+
+
+def _title_of(section: Element) -> str:
     for path in (("title",), ("caption", "title"), ("front-stub", "title-group", "article-title")):
-        if (title := find(element, *path)) is not None:
+        if (title := find(section, *path)) is not None:
             return read_title(title)
     return ""
 
