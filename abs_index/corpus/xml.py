@@ -96,7 +96,7 @@ def words_of(element: Element | None) -> str:
     """All text below an element with white space single; "" for None."""
     if element is None:
         return ""
-    return " ".join("".join(str(piece) for piece in element.itertext(with_tail=False)).split())
+    return " ".join("".join(map(str, element.itertext())).split())
 
 
 # --- bytes → text -----------------------------------------------------------------------------------------------
