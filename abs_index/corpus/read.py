@@ -135,7 +135,9 @@ class _Walk:
         kind = archive_kind(head)
         reader = None if kind else next((reader for reader in READERS if reader.recognises(head)), None)
         if reader:
-            yield self._read_document(files, entry, head, reader)
+            read = self._read_document(files, entry, head, reader)
+            if self._is_expected(entry) or not _is_refused(read[1], NOT_A_DOCUMENT):
+                yield read
         elif kind and isinstance(files, FolderFiles):
             yield from self._read_archive(files, entry, kind)
         elif kind:
@@ -221,6 +223,10 @@ class _Identities:
             return False
         seen.add(key)
         return True
+
+
+def _is_refused(item: Document | Reject, reason: str) -> bool:
+    return isinstance(item, Reject) and item.reason == reason
 
 
 def _why_not(name: str, head: bytes) -> tuple[str, str]:

@@ -70,6 +70,7 @@ def write_tree(root: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def write_zip(path: Path, files: Mapping[str, bytes] | list[tuple[str, bytes]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items() if isinstance(files, Mapping) else files:
             archive.writestr(name, content)
