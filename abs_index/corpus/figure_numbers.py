@@ -35,6 +35,7 @@ class Numbers:
 
     def __init__(self, phrases: Collection[str] = (), compound: Collection[str] = ()) -> None:
         self._head = _compile_head(phrases)
+        self._hint = re.compile("|".join([_STEMS, *(re.escape(phrase.split()[0]) for phrase in phrases)]))
         self._compound = frozenset(compound)
 
     def lists(self, text: str, edges: Sequence[int] = ()) -> Iterator[list[Item]]:
@@ -43,6 +44,8 @@ class Numbers:
         >>> [[(i.series, i.number, i.panels) for i in items] for items in Numbers().lists("See Figs. 2 and S3A,B.")]
         [[('figure', '2', ()), ('figure S', '3', ('a', 'b'))]]
         """
+        if not self._hint.search(text.lower()):  # most paragraphs; ten times faster than what follows
+            return
         read_to = 0
         for head in self._head.finditer(text):
             if head.start() < read_to:  # inside "Figure 1—figure supplement 2"
@@ -156,6 +159,11 @@ _WORDS = (
     r"|slik[aeiu]|рис(?:ун(?:ок|ка|ке|ки|ках|ку|ком|ков))?|мал(?:юн(?:ок|ку|ка|ки))?|фиг(?:ур[аи])?|слик[аеу]|слици"
     r"|şekil(?:ler)?|εικ(?:όνα|όνες)?|σχ(?:ήμα)?|gambar|hình|(?:ال)?شكل|איור"
 )
+# One of these is in each of the words, in lower case.
+_STEMS = (
+    "fig|abb|bild|afb|kuva|rys|ryc|obr|slik|рис|мал|фиг|слик|слиц|şek|εικ|σχ|gambar|hình|شكل|איור"
+    "|图|圖|図|그림|รูป|ภาพ|ábr|pav|att|irudi"
+)
 # Words that may follow the word before without a gap.
 _UNPARTED_WORDS = r"(?P<supplied>补充|補充|附|補足|付)?(?:图|圖|図|그림|รูปที่|ภาพที่)"
 _SINGULAR = {"figure", "fig", "figura", "figur", "figuur", "abbildung", "рисунок", "рисунке", "рисунка", "şekil"}
@@ -173,9 +181,10 @@ _NUMBER_FIRST = r"(?P<first2>\d{1,3})\s?\.?\s(?:ábr[aá]\w*|pav\b\.?|att(?:\.|�
 def _compile_head(phrases: Collection[str]) -> re.Pattern[str]:
     escaped = [r"\s+".join(map(re.escape, phrase.split())) for phrase in sorted(phrases, key=len, reverse=True)]
     phrase = "|".join(escaped) or r"(?!)"
+    words = rf"(?:(?P<phrase>{phrase})s?|(?:{_QUALIFIERS})?(?P<word>{_WORDS}))(?-i:(?![a-zà-ÿа-яё]))"
     return re.compile(
-        rf"(?i)(?<!\w)(?:{_SUPPLEMENT_FIRST}|{_NUMBER_FIRST})|(?:(?<!\w)(?:(?P<phrase>{phrase})s?|(?:{_QUALIFIERS})?(?P<word>{_WORDS}))(?-i:(?![a-zà-ÿа-яё]))"
-        rf"(?P<adjective>\s+supp?l\w+)?|{_UNPARTED_WORDS})\.?\s*(?:n[or]?[.º°]\s*)?(?=\(?\w)"
+        rf"(?i)(?<!\w)(?:{_SUPPLEMENT_FIRST}|{_NUMBER_FIRST})"
+        rf"|(?:(?<!\w){words}(?P<adjective>\s+supp?l\w+)?|{_UNPARTED_WORDS})\.?\s*(?:n[or]?[.º°]\s*)?(?=\(?\w)"
     )
 
 

@@ -87,8 +87,17 @@ class FigureReferences:
                 if self._is_named_beside(index, items, reading):
                     yield from self._labels.find(item)
             if before and item.ends_range and reading.is_figure(before) and reading.is_figure(item):
-                yield from self._labels.between(before, item)
+                yield from self._between(before, item, reading)
             before = item
+
+    def _between(self, first: Item, last: Item, reading: _Reading) -> Iterator[str]:
+        """What lies inside a range: by number; where the figures have none, by their order in the document."""
+        ends = dict.fromkeys(figure for item in (first, last) for figure in reading.figures_at(item.start))
+        if len(ends) == 2 and not self._labels.series.keys() & set(ends):
+            order = sorted(self._order.get(figure, 0) for figure in ends)
+            yield from (figure for figure, position in self._order.items() if order[0] < position < order[1])
+        else:
+            yield from self._labels.between(first, last)
 
     def _is_named_beside(self, index: int, items: list[Item], reading: _Reading) -> bool:
         """Whether the words of a reference list its target and others: `rid` holds one id, the text "Figures 1–3"."""
@@ -197,7 +206,11 @@ class _Reading:
                 return index
         return None
 
+    def figures_at(self, position: int) -> tuple[str, ...]:
+        """The figures of the reference that `position` lies in."""
+        index = self.reference_at(position)
+        return () if index is None else self.resolved[index]
+
     def is_figure(self, item: Item) -> bool:
         """False for a number that is the words of a reference to something else, a table or a citation."""
-        index = self.reference_at(item.start)
-        return index is None or bool(self.resolved[index])
+        return self.reference_at(item.start) is None or bool(self.figures_at(item.start))

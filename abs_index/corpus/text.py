@@ -84,6 +84,10 @@ class TextBuilder:
         return ReferringText(Text(self._normalised.text(), self._raw.text()), tuple(self._references))
 
 
+# Soft hyphens, zero-width spaces, invisible operators of formulas: nothing to see, but they would part words in search.
+_INVISIBLE = dict.fromkeys([0xAD, 0x200B, 0x2060, 0x2061, 0x2062, 0x2063, 0x2064, 0xFEFF])
+
+
 @dataclass(slots=True)
 class _Line:
     """A line with single white space, none at its start; trailing space is kept pending."""
@@ -94,6 +98,8 @@ class _Line:
     glue_word: bool = False
 
     def add(self, text: str) -> None:
+        if not text.isascii():
+            text = text.translate(_INVISIBLE)
         words = text.split()
         if not words:
             self.pending_space = self.pending_space or bool(text)

@@ -87,12 +87,18 @@ def _year(meta: Element) -> int | None:
     for date in children(meta, "pub-date"):
         kind = (attribute(date, "pub-type") or attribute(date, "date-type")).lower()
         year = _as_year(words_of(find(date, "year")) or attribute(date, "iso-8601-date") or words_of(date))
-        if year is not None and kind not in _NO_DATES:
+        if year is not None and kind not in _NO_DATES and not _is_placeholder(date):
             dates.append((_DATES.index(kind) if kind in _DATES else len(_DATES), year))
     if dates:
         return min(dates)[1]
     rights = find(meta, "permissions", "copyright-year")
     return _as_year(words_of(rights if rights is not None else find(meta, "copyright-year")))
+
+
+def _is_placeholder(date: Element) -> bool:
+    """Templates hold the first of January 1970, where computers begin to count."""
+    parts = [words_of(find(date, name)).lstrip("0") for name in ("year", "month", "day")]
+    return parts == ["1970", "1", "1"] or attribute(date, "iso-8601-date").startswith("1970-01-01")
 
 
 def _as_year(text: str) -> int | None:

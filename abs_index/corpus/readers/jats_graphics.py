@@ -44,8 +44,9 @@ def pictures_of(element: Element) -> list[Picture]:
     if local_name(element) == "graphic":
         return [Picture((element,))]
     found = list(_graphics(element, "graphic")) or list(_graphics(element, "inline-graphic"))
-    if not found:  # some put the picture into the caption
+    if not found:  # some put the picture into the caption, or call it a medium
         found = [graphics for caption in children(element, "caption") for graphics in _graphics(caption, "graphic")]
+        found = found or [[medium] for medium in children(element, "media") if _is_still(medium)]
     return [Picture(tuple(graphics)) for graphics in _merge(found)]
 
 
@@ -60,6 +61,10 @@ def _graphics(element: Element, wanted: str) -> Iterator[list[Element]]:
                 yield graphics
         elif name not in _NOT_BELOW and not is_group:
             yield from _graphics(child, wanted)
+
+
+def _is_still(medium: Element) -> bool:
+    return attribute(medium, "mimetype").partition("/")[0] == "image"
 
 
 def _merge(found: list[list[Element]]) -> list[list[Element]]:
