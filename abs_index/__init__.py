@@ -1,0 +1,44 @@
+"""abs-index: figures of documents, labelled by what they do for their text, and searchable.
+
+    from abs_index import Index
+
+    with Index.open("figures") as index:
+        for hit in index.search("turbine", abs="image_more_abstract"):
+            ...
+
+The names below are the public ones; each is imported when it is first used, so that `import abs_index` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from abs_index.errors import AbsIndexError
+    from abs_index.indexing.build import build_index
+    from abs_index.search.filters import Filters
+    from abs_index.search.hits import FigureDetails, Hit, PairDetails
+    from abs_index.search.index import Index
+
+__all__ = ["AbsIndexError", "FigureDetails", "Filters", "Hit", "Index", "PairDetails", "build_index"]
+
+_HOMES = {
+    "AbsIndexError": "abs_index.errors",
+    "FigureDetails": "abs_index.search.hits",
+    "Filters": "abs_index.search.filters",
+    "Hit": "abs_index.search.hits",
+    "Index": "abs_index.search.index",
+    "PairDetails": "abs_index.search.hits",
+    "build_index": "abs_index.indexing.build",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -25,6 +25,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from filelock import FileLock
 
 from abs_index.errors import DamagedIndexError, StorageError
@@ -132,7 +133,7 @@ def _write_figures(table: Table, folder: Path, settings: VectorSettings) -> _Wri
     rows = RowWriter(folder / FIGURES, schema)
     count = 0
     for batch in table.batches("figure", [*_FIGURE_COLUMNS, "image_embedding"], _ROWS):
-        key = pa.compute.binary_join_element_wise(batch["document"], batch["figure"], "#")
+        key = pc.binary_join_element_wise(batch["document"], batch["figure"], "#")
         rows.add(pa.record_batch([key, *(batch[name] for name in _FIGURE_COLUMNS)], schema=schema))
         vectors.add(*_vectors(batch["image_embedding"]))
         count += batch.num_rows
@@ -222,7 +223,7 @@ class _FigureOrdinals:
 def _code(column: pa.Array, values: tuple[str, ...]) -> pa.DictionaryArray:
     """Texts of a closed vocabulary as numbers, the same ones in every batch."""
     vocabulary = pa.array(values, pa.string())
-    codes = pa.compute.index_in(column, vocabulary).cast(pa.int8())
+    codes = pc.index_in(column, vocabulary).cast(pa.int8())
     return pa.DictionaryArray.from_arrays(codes, vocabulary)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 ROWS_A_BATCH = 16_384
@@ -98,7 +99,6 @@ class Rows:
     def find(self, column: str, value: str) -> Ordinals:
         """Ordinals of the rows whose text in `column` is exactly `value`."""
         found = self.mask(
-            pa.compute.equal(chunk, value).fill_null(False).to_numpy(zero_copy_only=False)
-            for (chunk,) in self.chunks(column)
+            pc.equal(chunk, value).fill_null(False).to_numpy(zero_copy_only=False) for (chunk,) in self.chunks(column)
         )
         return np.flatnonzero(found)

@@ -103,6 +103,10 @@ class Filters:
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) is not None for field in fields(self))
 
+    def restrict(self, query: Query, schema: Schema) -> Query:
+        """A query that finds what `query` finds and the filters let pass, with the scores of `query`."""
+        return Query.boolean_query([(Occur.Must, query), (Occur.Must, self.as_query(schema))]) if self else query
+
     def as_query(self, schema: Schema) -> Query:
         """What passes, as a query of the lexical index; it adds nothing to a score."""
         clauses = [_any_term(schema, name, values) for name, values in self._terms()]

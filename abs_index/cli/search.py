@@ -1,0 +1,245 @@
+"""Commands `search`, `similar` and `show`: figures of an index, found and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from abs_index.cli import console
+from abs_index.cli.options import (
+    AbsOption,
+    IndexOption,
+    JsonOption,
+    KindOption,
+    LimitOption,
+    MinProbOption,
+    RoleOption,
+    SourceOption,
+    YearOption,
+)
+from abs_index.errors import QueryError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from abs_index.search.hits import FigureDetails, Hit, PairDetails
+
+JournalOption = Annotated[
+    list[str] | None,
+    typer.Option("--journal", help="Only documents of this journal or book (whole name).", show_default=False),
+]
+LanguageOption = Annotated[
+    list[str] | None, typer.Option("--language", help="Only documents in this language.", show_default=False)
+]
+DocumentOption = Annotated[
+    list[str] | None, typer.Option("--document", help="Only figures of this document (its id).", show_default=False)
+]
+ImageOption = Annotated[
+    Path | None, typer.Option("--image", help="A picture of your own.", metavar="FILE", show_default=False)
+]
+QueryModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Model for pictures of your own: the one that the index was built with, if it is not a shipped one.",
+        metavar="NAME|DIR",
+        show_default=False,
+    ),
+]
+
+_STYLES = {"image_more_abstract": "magenta", "text_more_abstract": "green", "equal": "cyan"}
+
+
+def search(
+    index: IndexOption,
+    query: Annotated[
+        str, typer.Argument(help="What to look for, in Lucene's syntax.", metavar="[QUERY]", show_default=False)
+    ] = "",
+    image: ImageOption = None,
+    like: Annotated[
+        str | None,
+        typer.Option("--like", help="A figure of the index.", metavar="FIGURE_ID", show_default=False),
+    ] = None,
+    limit: LimitOption = 10,
+    abs: AbsOption = None,  # noqa: A002 (the name of the field everywhere)
+    min_prob: MinProbOption = None,
+    role: RoleOption = None,
+    kind: KindOption = None,
+    source: SourceOption = None,
+    year: YearOption = None,
+    journal: JournalOption = None,
+    language: LanguageOption = None,
+    document: DocumentOption = None,
+    model: QueryModelOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find figures by words, by a picture, or by both.
+
+    Words are looked for in the texts of a figure, its caption, and the titles above it. A query may use AND, OR, NOT,
+    "phrases", wild*cards, fuzzy~ words, ranges and fields: text, caption, title, section, alt, keywords, authors, abs,
+    abs_prob, kind, role, source, journal, language, licence, doi, document, figure, year. Without a query, everything
+    that passes the filters is listed, the newest first. With a picture as well, both rankings are fused.
+
+    Example:
+
+        abs-index search 'traffic AND abs:image_more_abstract' --index figures
+        abs-index search '"gel electrophoresis" year:[2010 TO 2020]' --index figures --kind photo --min-prob 0.6
+        abs-index search turbine --image sketch.png --index figures
+    """
+    from abs_index import Filters, Index
+
+    filters = Filters.of(
+        abs=abs, min_prob=min_prob, role=role, kind=kind, source=source, year=year, journal=journal,
+        language=language, document=document,
+    )  # fmt: skip
+    with Index.open(index, model=model) as opened, _pointing_into(query):
+        _print_hits(opened.search(query, k=limit, image=image, figure=like, filters=filters), json=json)
+
+
+def similar(
+    index: IndexOption,
+    figure: Annotated[
+        str | None,
+        typer.Argument(help="A figure of the index, as a search prints it.", metavar="[FIGURE_ID]", show_default=False),
+    ] = None,
+    image: ImageOption = None,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="A text to the picture: both are compared together.", show_default=False),
+    ] = None,
+    limit: LimitOption = 10,
+    abs: AbsOption = None,  # noqa: A002 (the name of the field everywhere)
+    min_prob: MinProbOption = None,
+    role: RoleOption = None,
+    kind: KindOption = None,
+    source: SourceOption = None,
+    year: YearOption = None,
+    journal: JournalOption = None,
+    language: LanguageOption = None,
+    document: DocumentOption = None,
+    model: QueryModelOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Find figures that look like a figure of the index, or like a picture of your own.
+
+    With a text to the picture, picture and text together are compared with the figures and their texts.
+
+    Example:
+
+        abs-index similar '10.1234/abc#fig2' --index figures --abs text_more_abstract
+        abs-index similar --image sketch.png --text 'waves in dense traffic' --index figures
+    """
+    from abs_index import Filters, Index
+
+    filters = Filters.of(
+        abs=abs, min_prob=min_prob, role=role, kind=kind, source=source, year=year, journal=journal,
+        language=language, document=document,
+    )  # fmt: skip
+    with Index.open(index, model=model) as opened:
+        _print_hits(opened.similar(figure, image=image, text=text, k=limit, filters=filters), json=json)
+
+
+def show(
+    figure: Annotated[str, typer.Argument(help="A figure of the index, as a search prints it.", metavar="FIGURE_ID")],
+    index: IndexOption,
+    json: JsonOption = False,
+) -> None:
+    """Show a figure with all its texts, and how abstract it is beside each.
+
+    The same image can be more abstract than one text and less abstract than another.
+
+    Example:
+
+        abs-index show '10.1234/abc#fig2' --index figures
+    """
+    from abs_index import Index
+
+    with Index.open(index) as opened:
+        details = opened.figure(figure)
+    if json:
+        console.write_json(details)
+    else:
+        for part in _details(details):
+            console.stdout().print(part)
+
+
+@contextmanager
+def _pointing_into(query: str) -> Iterator[None]:
+    """Shows the place of an error in the query, above the message."""
+    try:
+        yield
+    except QueryError as error:
+        if error.position is not None and "\n" not in query:
+            start = max(0, error.position - 60)
+            shown = query[start : error.position + 20]
+            console.stderr().print(f"  {shown}\n  {' ' * (error.position - start)}^", markup=False)
+        raise
+
+
+def _print_hits(hits: Sequence[Hit], *, json: bool) -> None:
+    if json:
+        console.write_json(hits)
+        return
+    if not hits:
+        console.stderr().print("no figure matches")
+    for hit in hits:
+        console.stdout().print(_hit(hit))
+
+
+def _hit(hit: Hit) -> Text:
+    from rich.text import Text
+
+    text = Text()
+    text.append(hit.id, "bold").append(f"  {hit.label}".rstrip()).append(f"  {hit.score:.3f}\n", "dim")
+    year = f" ({hit.year})" if hit.year else ""
+    text.append(f"  {hit.title or hit.path}{year}\n")
+    if hit.abs and hit.prob is not None:
+        text.append("  ").append(hit.abs, _STYLES[hit.abs]).append(f" {hit.prob:.2f}")
+        text.append(f"  {hit.kind}  {hit.role}\n", "dim")
+        text.append("  ").append_text(_highlighted(hit)).append("\n")
+    return text.append(f"  {hit.image or 'no image'}\n", "dim")
+
+
+def _highlighted(hit: Hit) -> Text:
+    from rich.text import Text
+
+    snippet = Text(hit.snippet)
+    for start, end in hit.highlights:
+        snippet.stylize("bold yellow", start, end)
+    return snippet
+
+
+def _details(figure: FigureDetails) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    text = Text()
+    text.append(figure.id, "bold").append(f"  {figure.label}\n")
+    origin = ", ".join(part for part in (figure.title, figure.journal, str(figure.year or "")) if part)
+    text.append(f"{origin}\n{figure.caption}\n" if figure.caption else f"{origin}\n")
+    size = f"  {figure.width} × {figure.height} {figure.image_format}" if figure.width else ""
+    text.append(f"{figure.image or 'no image'}{size}\n", "dim")
+    yield text
+    yield _pairs(figure.pairs) if figure.pairs else Text("This figure has no texts.")
+
+
+def _pairs(pairs: Sequence[PairDetails]) -> RenderableType:
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE, show_edge=False)
+    for name in ("role", "abs", "probabilities", "kind", "text"):
+        table.add_column(name, overflow="fold", no_wrap=name != "text")
+    for pair in pairs:
+        probabilities = Text("\n").join(
+            Text(f"{probability:.2f} {label}", _STYLES[label] if label == pair.abs else "dim")
+            for label, probability in pair.abs_prob.items()
+        )
+        section = f"[{pair.section}] " if pair.section else ""
+        table.add_row(pair.role, Text(pair.abs, _STYLES[pair.abs]), probabilities, pair.kind, Text(section + pair.text))
+    return table

@@ -1,0 +1,199 @@
+"""An index, opened for searching: the front door in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self, Unpack
+
+from PIL import Image
+
+from abs_index.corpus.images import decode_image
+from abs_index.errors import RejectedError, UsageError
+from abs_index.labels import Role
+from abs_index.model.base import Floats, ImageFeatures, PairModel
+from abs_index.search.embedded import Embedded, Found
+from abs_index.search.filters import Filters, FilterValues
+from abs_index.search.fusion import fuse
+from abs_index.search.hits import FigureDetails, Hit
+
+ImageLike = Image.Image | Path | str
+"""A picture, or a file that holds one."""
+
+_DEPTH = 100
+"""How far down the rankings go that are fused, at least."""
+
+
+class Index:
+    """Figures that can be searched.
+
+    It shows what was published when it was opened, also while and after a build makes a newer state. Use it as a
+    context manager, or call `close`. All methods may be called from several threads.
+    """
+
+    def __init__(self, embedded: Embedded, model: PairModel | Path | str | None = None) -> None:
+        """Use `Index.open`."""
+        self._engine = embedded
+        self._model = model
+        self._loaded: PairModel | None = None
+        self._lock = Lock()
+
+    @classmethod
+    def open(cls, folder: Path | str, *, model: PairModel | Path | str | None = None) -> Self:
+        """Opens the index in `folder`.
+
+        `model` (or its folder, or its name) is used for pictures that are not in the index; left out, it is the one
+        that the index was built with, as far as it comes with abs-index. It is loaded when the first picture comes.
+
+        Raises NotAnIndexError, DamagedIndexError; search structures that are missing or damaged are made again, or
+        StorageError is raised where that is not possible.
+        """
+        return cls(Embedded.open(Path(folder)), model)
+
+    def search(
+        self,
+        query: str = "",
+        *,
+        k: int = 10,
+        image: ImageLike | None = None,
+        figure: str | None = None,
+        filters: Filters | None = None,
+        **values: Unpack[FilterValues],
+    ) -> list[Hit]:
+        """The k best figures for a query in Lucene's syntax (see `abs_index.search.query`), best first.
+
+        A blank query finds everything, the newest documents first. With `image` or `figure` (an id as in
+        `Hit.id`), figures that look like it are found, and with a query too both rankings are fused by reciprocal
+        rank. Restrictions are given as `filters` or by name: abs="equal", year="2010..2020", min_prob=0.6.
+
+        Raises QueryError (with the position) for a query that does not parse, UsageError for values that do not
+        exist.
+        """
+        chosen = _filters(filters, values)
+        _check(k)
+        if image is None and figure is None:
+            return self._engine.hits(self._engine.match(query, k, chosen), chosen, query)
+        if not query.strip():
+            return self.similar(figure, image=image, k=k, filters=chosen)
+        depth = max(_DEPTH, 10 * k)
+        rankings = [self._engine.match(query, depth, chosen), self._look_alikes(figure, image, depth, chosen)]
+        itself = None if figure is None else self._engine.find_figure(figure)
+        fused = [found for found in _fused(rankings) if found.figure != itself]
+        return self._engine.hits(fused[:k], chosen, query)
+
+    def similar(
+        self,
+        figure: str | None = None,
+        *,
+        image: ImageLike | None = None,
+        text: str | None = None,
+        k: int = 10,
+        filters: Filters | None = None,
+        **values: Unpack[FilterValues],
+    ) -> list[Hit]:
+        """The k figures that are most like a figure of the index, or like a picture, nearest first.
+
+        Images are compared by image embedding; with a `text` to the picture, picture and text are compared together
+        with the pairs of the index, by pair embedding. A figure of the index is not among its own results.
+
+        Raises UsageError; ModelMismatchError where the model is not the one of the index; ModelError.
+        """
+        chosen = _filters(filters, values)
+        _check(k)
+        if not (text or "").strip():
+            return self._engine.hits(self._look_alikes(figure, image, k, chosen), chosen)
+        if image is None or figure is not None:
+            raise UsageError("a text goes with an image of your own, not with a figure of the index")
+        vector = self._pair_vector(image, str(text), chosen.role[0] if chosen.role else "caption")
+        return self._engine.hits(self._engine.near_pair(vector, k, chosen), chosen)
+
+    def figure(self, figure: str) -> FigureDetails:
+        """A figure with all its texts and their labels, by `Hit.id`, or by its id in the document where it is unique.
+
+        Raises UsageError where there is none, or several.
+        """
+        return self._engine.details(self._engine.find_figure(figure))
+
+    def close(self) -> None:
+        """Releases what the index holds."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _look_alikes(self, figure: str | None, image: ImageLike | None, k: int, filters: Filters) -> Sequence[Found]:
+        if figure is not None and image is None:
+            ordinal = self._engine.find_figure(figure)
+            return self._engine.near_image(self._engine.image_vector(ordinal), k, filters, without=ordinal)
+        if image is not None and figure is None:
+            return self._engine.near_image(self._image_vector(image), k, filters)
+        raise UsageError("give either a figure of the index or an image")
+
+    def _image_vector(self, image: ImageLike) -> Floats:
+        with self._lock:
+            (vector,) = self._features(image).embedding
+        return vector
+
+    def _pair_vector(self, image: ImageLike, text: str, role: Role) -> Floats:
+        with self._lock:
+            features = self._features(image)
+            (vector,) = self._loaded_model().encode_pairs(features, [text], [role]).embedding
+        return vector
+
+    def _features(self, image: ImageLike) -> ImageFeatures:
+        model = self._loaded_model()
+        picture = image.convert("RGB") if isinstance(image, Image.Image) else _read(Path(image))
+        return model.encode_images(model.preprocess(picture)[None])
+
+    def _loaded_model(self) -> PairModel:
+        """The model of the index; only under the lock, as it answers one call at a time."""
+        if self._loaded is None:
+            given = self._model or self._engine.table.model_name
+            self._loaded = given if isinstance(given, PairModel) else _load(given)
+            self._engine.table.check_model(self._loaded.info)
+        return self._loaded
+
+
+def _load(model: Path | str) -> PairModel:
+    from abs_index.model.load import load_model
+
+    return load_model(model)
+
+
+def _filters(filters: Filters | None, values: FilterValues) -> Filters:
+    if filters is None:
+        return Filters.of(**values)
+    if values:
+        raise UsageError("give either `filters` or restrictions by name, not both")
+    return filters
+
+
+def _check(k: int) -> None:
+    if k < 1:
+        raise UsageError(f"k: {k} results cannot be given; ask for 1 or more")
+
+
+def _read(path: Path) -> Image.Image:
+    try:
+        return decode_image(path.read_bytes()).image
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except RejectedError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _fused(rankings: Sequence[Sequence[Found]]) -> list[Found]:
+    """One ranking of several; a figure keeps the pair that the first ranking gives it."""
+    evidence: dict[int, Found] = {}
+    for ranking in rankings:
+        for found in ranking:
+            evidence.setdefault(found.figure, found)
+    fused = fuse([[found.figure for found in ranking] for ranking in rankings])
+    return [Found(figure, evidence[figure].pair, score) for figure, score in fused]
