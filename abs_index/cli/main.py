@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from abs_index.cli import build, sample, stats
+from abs_index.cli import build, export, sample, search, stats
 from abs_index.errors import AbsIndexError, UsageError
 
 DEBUG = "ABS_INDEX_DEBUG"
@@ -36,7 +36,18 @@ app = typer.Typer(
 )
 
 # In the order in which a newcomer needs them: this is how `abs-index --help` lists them.
-for command in (sample.demo, sample.sample, build.build, stats.stats):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    sample.demo,
+    sample.sample,
+    stats.stats,
+    build.build,
+    export.rejects,
+    search.search,
+    search.similar,
+    search.show,
+    export.export,
+)
+for command in COMMANDS:
     app.command(help=with_examples(command), short_help=with_examples(command).split("\n")[0])(command)
 
 

@@ -54,30 +54,53 @@ LimitOption = Annotated[int, typer.Option("-k", "--limit", help="Figures to retu
 
 AbsOption = Annotated[
     list[str] | None,
-    typer.Option("--abs", help=f"Only pairs with this label: {', '.join(ABS)}. May be repeated.", show_default=False),
+    typer.Option(
+        "--abs",
+        metavar="LABEL",
+        help=f"Only pairs with this label: {', '.join(ABS)}. May be repeated.",
+        show_default=False,
+    ),
 ]
 MinProbOption = Annotated[
     float | None,
     typer.Option(
-        "--min-prob", help="Only pairs whose label has at least this probability.", min=0, max=1, show_default=False
+        "--min-prob",
+        metavar="P",
+        help="Only pairs whose label has at least this probability.",
+        min=0,
+        max=1,
+        show_default=False,
     ),
 ]
 RoleOption = Annotated[
     list[str] | None,
-    typer.Option("--role", help=f"Only pairs with a text of this role: {', '.join(ROLES)}.", show_default=False),
+    typer.Option(
+        "--role", metavar="ROLE", help=f"Only pairs with a text of this role: {', '.join(ROLES)}.", show_default=False
+    ),
 ]
 KindOption = Annotated[
     list[str] | None,
-    typer.Option("--kind", help=f"Only figures of this kind: {', '.join(KINDS)}. May be repeated.", show_default=False),
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        help=f"Only figures of this kind: {', '.join(KINDS)}. May be repeated.",
+        show_default=False,
+    ),
 ]
 SourceOption = Annotated[
     list[str] | None,
-    typer.Option("--source", help="Only figures from this part of the corpus. May be repeated.", show_default=False),
+    typer.Option(
+        "--source",
+        metavar="NAME",
+        help="Only figures from this part of the corpus. May be repeated.",
+        show_default=False,
+    ),
 ]
 YearOption = Annotated[
     str | None,
     typer.Option(
         "--year",
+        metavar="YEARS",
         help="Only documents of this year, or of a range: 2015, 2010..2020, 2010.., ..2020.",
         show_default=False,
     ),
