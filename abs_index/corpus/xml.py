@@ -40,14 +40,11 @@ def parse_xml(content: bytes) -> Element:
     deep), bytes that contradict the declared encoding (with the position), or entities that are external, parameters,
     or grow out of proportion.
     """
-    text = _decode(content)
-    source = text.encode("utf-8")
-    prolog = _read_prolog(source)
-    source = _declare_prefixes(source, prolog)
-    names = {name.decode() for name in _ENTITY_REFERENCE.findall(source)} - _PREDEFINED - prolog.entities
-    if names:
-        source = _replace_entities(source.decode("utf-8"), names, lenient=prolog.has_dtd).encode("utf-8")
-    return _parse(source)
+    text = _name_characters(_decode(content))
+    prolog = _read_prolog(text.encode("utf-8"))
+    if prolog.has_dtd:
+        text = _show_unknown_names(text)
+    return _parse(_declare_prefixes(text.encode("utf-8"), prolog))
 
 
 def local_name(element: Element) -> str:
@@ -191,7 +188,6 @@ _CHUNK = 1 << 16
 class _Prolog:
     """What stands before the root element and in its start tag. expat reports it before anything is expanded."""
 
-    entities: set[str] = field(default_factory=set)
     has_dtd: bool = False
     root_offset: int = -1
     root_name: str = ""
@@ -221,7 +217,6 @@ def _read_prolog(source: bytes) -> _Prolog:
             raise RejectedError(ENTITIES, f"parameter entity %{name}; in the document type")
         if system is not None and notation is None:  # with a notation it is only the name of a picture
             raise RejectedError(ENTITIES, f"external entity &{name};")
-        prolog.entities.add(name)
 
     parser.StartDoctypeDeclHandler = on_doctype
     parser.StartElementHandler = on_root
@@ -248,8 +243,9 @@ def _declare_prefixes(source: bytes, prolog: _Prolog) -> bytes:
 
 # --- named characters -------------------------------------------------------------------------------------------
 
-_ENTITY_REFERENCE = re.compile(rb"&([A-Za-z_][\w.-]*);")
-_NO_TEXT_OR_ENTITY = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|&([A-Za-z_][\w.-]*);", re.DOTALL)
+_REFERENCE = re.compile(r"&([A-Za-z_][\w.-]*);")
+_REFERENCE_IN_TEXT = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|&([A-Za-z_][\w.-]*);", re.DOTALL)
+_DECLARED = re.compile(r"<!ENTITY\s+([\w.-]+)")
 _PREDEFINED = {"amp", "lt", "gt", "quot", "apos"}
 # ISOgrk1 names Greek letters otherwise than HTML does: &agr; for &alpha;.
 _GREEK_NAMES = (
@@ -259,19 +255,29 @@ _GREEK = {f"{name}gr": letter for name, letter in re.findall(r"(\w+) (\w)", _GRE
 _GREEK |= {name[:-2].upper() + "gr": letter.upper() for name, letter in _GREEK.items() if letter != "ς"}
 
 
-def _replace_entities(text: str, names: set[str], *, lenient: bool) -> str:
-    """`lenient`: a name that only the DTD could explain stays readable as it is written; else the parser refuses it."""
+def _name_characters(text: str) -> str:
+    """Named characters as numbers, so that they need no DTD. What the document itself declares is left alone."""
+    names = _undeclared_names(text)
+    known = {name: html5.get(f"{name};") or _GREEK.get(name, "") for name in names}
+    return _replace(text, {name: _as_numbers(characters) for name, characters in known.items() if characters})
 
-    def replace(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in names:
-            return match[0]
-        characters = html5.get(f"{name};") or _GREEK.get(name)
-        if characters:
-            return "".join(f"&#{ord(character)};" for character in characters)
-        return f"&amp;{name};" if lenient else match[0]
 
-    return _NO_TEXT_OR_ENTITY.sub(replace, text)
+def _show_unknown_names(text: str) -> str:
+    """Names that only the DTD could explain stay readable as they are written."""
+    return _replace(text, {name: f"&amp;{name};" for name in _undeclared_names(text)})
+
+
+def _undeclared_names(text: str) -> set[str]:
+    names = set(_REFERENCE.findall(text)) - _PREDEFINED
+    return names.difference(_DECLARED.findall(text)) if names else names
+
+
+def _as_numbers(characters: str) -> str:
+    return "".join(f"&#{ord(character)};" for character in characters)
+
+
+def _replace(text: str, names: dict[str, str]) -> str:
+    return _REFERENCE_IN_TEXT.sub(lambda match: names.get(match[1], match[0]), text) if names else text
 
 
 # --- text → tree ------------------------------------------------------------------------------------------------
