@@ -13,6 +13,8 @@ from abs_index.recipe import CorpusSettings
 
 ArchiveKind = Literal["zip", "tar"]
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+OTHER_ARCHIVE_SUFFIXES = (".7z", ".rar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+"""Archives that are not read, which is worth saying to those who have their documents in one."""
 
 # Office files, EPUB, Java and the like are zips too: their first member tells them apart.
 _NOT_PACKAGES = (b"[Content_Types].xml", b"mimetype", b"_rels/", b"docProps/", b"META-INF/", b"word/", b"xl/", b"ppt/")

@@ -7,6 +7,7 @@ the header, before anything is decoded.
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
@@ -30,13 +31,16 @@ from PIL import (
 from PIL.ImageFile import ImageFile
 
 from abs_index.corpus.document import Document, Figure, Reject
+from abs_index.corpus.libtiff import silence_libtiff
 from abs_index.corpus.rejects import EMPTY_FILE, IMAGE_DAMAGED, IMAGE_FORMAT, IMAGE_TOO_LARGE
 from abs_index.errors import RejectedError
 from abs_index.recipe import CorpusSettings
 
-# Pillow warns about metadata that are not used here, and about sizes that are checked here.
+# Pillow warns about metadata that are not used here, and about sizes that are checked here; what matters, it raises.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+silence_libtiff()
 
 _DEFAULTS = CorpusSettings()
 

@@ -11,7 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
-from abs_index.corpus.archive import ARCHIVE_SUFFIXES, ArchiveKind, archive_kind, open_archive
+from abs_index.corpus.archive import ARCHIVE_SUFFIXES, OTHER_ARCHIVE_SUFFIXES, ArchiveKind, archive_kind, open_archive
 from abs_index.corpus.archive_tar import TarFiles
 from abs_index.corpus.archive_zip import ZipFiles
 from abs_index.corpus.document import Document, Reject
@@ -28,6 +28,7 @@ Files = FolderFiles | ZipFiles | TarFiles
 _DEFAULTS = CorpusSettings()
 _HEAD = 64 * 2**10
 _DOCUMENT_SUFFIXES = (".xml", ".nxml", ".jats", ".cnxml", ".html", ".htm", ".xhtml")
+_EXPECTED_SUFFIXES = _DOCUMENT_SUFFIXES + ARCHIVE_SUFFIXES + OTHER_ARCHIVE_SUFFIXES
 _DOI = re.compile(r"10\.\d{4,9}(\.\d+)*/\S+")
 
 # Well-known files that are named like documents and describe a package.
@@ -147,7 +148,7 @@ class _Walk:
 
     def _is_expected(self, name: str) -> bool:
         """Whether a file ought to be a document or an archive: by its name, or because it was named as the corpus."""
-        return bool(self._root.file) or name.lower().endswith(_DOCUMENT_SUFFIXES + ARCHIVE_SUFFIXES)
+        return bool(self._root.file) or name.lower().endswith(_EXPECTED_SUFFIXES)
 
     def _read_archive(
         self, files: FolderFiles, name: str, kind: ArchiveKind
@@ -234,4 +235,5 @@ def _why_not(name: str, head: bytes) -> tuple[str, str]:
         return EMPTY_FILE, ""
     if name.lower().endswith(ARCHIVE_SUFFIXES):
         return DAMAGED_ARCHIVE, "neither a zip nor a tar file"
-    return NOT_A_DOCUMENT, ""
+    other = name.lower().endswith(OTHER_ARCHIVE_SUFFIXES)
+    return NOT_A_DOCUMENT, "of archives, zip, tar and tar.gz are read" if other else ""

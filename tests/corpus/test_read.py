@@ -94,6 +94,7 @@ def test_what_is_named_like_a_document_or_an_archive_and_is_none_is_a_reject(tmp
         "page.html": b"just words",
         "text.tar.gz": b"not an archive",
         "empty.zip": b"",
+        "packed.tar.xz": b"\xfd7zXZ\0",
     }
     write_tree(tmp_path, names)
     assert rejects(tmp_path) == [
@@ -101,6 +102,7 @@ def test_what_is_named_like_a_document_or_an_archive_and_is_none_is_a_reject(tmp
         ("empty.xml", EMPTY_FILE),
         ("empty.zip", EMPTY_FILE),
         ("other.nxml", NOT_A_DOCUMENT),
+        ("packed.tar.xz", NOT_A_DOCUMENT),
         ("page.html", NOT_A_DOCUMENT),
         ("text.tar.gz", DAMAGED_ARCHIVE),
     ]
