@@ -66,9 +66,13 @@ class TextBuilder:
         self._raw.add(raw or ("equation" if display else "formula"))
 
     def reference(self, text: str, targets: tuple[str, ...], *, empty: str = "Figure") -> None:
-        """A reference to `targets` whose words are `text`; an empty one reads `empty`."""
+        """A reference to `targets` whose words are `text`; an empty one reads `empty`, a word of its own."""
         with self.referring(targets):
-            self.add(text if text.strip() or not empty else empty)
+            if text.strip() or not empty:
+                self.add(text)
+            else:  # books number figures when they are made: "<link/>b" is printed "Figure 3b"
+                self._normalised.word(empty)
+                self._raw.word(empty)
 
     @contextmanager
     def referring(self, targets: tuple[str, ...]) -> Iterator[None]:

@@ -229,6 +229,7 @@ def test_a_figure_inside_a_list_item_leaves_one_text() -> None:
     ("content", "text"),
     [
         ("<para>A<emphasis>B</emphasis>C<sub>2</sub> {}</para>", "ABC2 Figure"),
+        ("<para>see{}b, {}<emphasis>c</emphasis></para>", "see Figure b, Figure c"),
         ("<para><title>Run-in</title>Then {}</para>", "Run-in Then Figure"),
         ("<para>one<newline/>two {}</para>", "one two Figure"),
         ("<para>{}<footnote>Aside.</footnote> on</para>", "Figure Aside. on"),
@@ -243,7 +244,7 @@ def test_a_figure_inside_a_list_item_leaves_one_text() -> None:
     ],
 )
 def test_running_text(content: str, text: str) -> None:
-    assert mentions(read(figure() + content.format('<link target-id="f1"/>'))) == [("f1", text)]
+    assert mentions(read(figure() + content.replace("{}", '<link target-id="f1"/>'))) == [("f1", text)]
 
 
 def test_formulas_stay_readable_in_the_raw_text() -> None:

@@ -41,7 +41,8 @@ def figure(caption: str = "Figure 1. A cup.", id_: str = "c", image: str = "cup.
 def xhtml(body: str) -> bytes:
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.1//EN" "xhtml11.dtd">'
-        f'<html xmlns="http://www.w3.org/1999/xhtml" xml:lang="fr"><head><title></title></head><body>{body}</body></html>'
+        '<html xmlns="http://www.w3.org/1999/xhtml" xml:lang="fr"><head><title></title></head>'
+        f"<body>{body}</body></html>"
     ).encode()
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from abs_index.corpus.document import Document, Figure, Group, Mention, Reject, Text
+from abs_index.corpus.figure_numbers import number_at_start
 from abs_index.corpus.files import Files
 from abs_index.corpus.readers.cnxml_books import Books, Links, ModuleName, name_module, read_metadata
-from abs_index.corpus.readers.cnxml_text import Paragraph, read_line, read_text
+from abs_index.corpus.readers.cnxml_text import Paragraph, read_line, read_paragraphs
 from abs_index.corpus.references import FigureReferences
 from abs_index.corpus.rejects import IMAGE_MISSING, NO_IMAGE, NOT_A_DOCUMENT
 from abs_index.corpus.resolve import resolve_image
@@ -48,9 +49,8 @@ class CnxmlReader:
         if local_name(root) != "document":
             raise RejectedError(NOT_A_DOCUMENT, f"root element <{local_name(root)}> instead of CNXML's <document>")
         module = name_module(name, content)
-        text = read_text(root)
         figures = _Figures(self._files, name)
-        for element in text.figures:
+        for element in root.iter("{*}figure"):
             figures.add(element)
         metadata, book = read_metadata(root), self._books.of(module)
         path = self._files.prefix + name
@@ -69,7 +69,7 @@ class CnxmlReader:
             language=metadata.language or book.language,
             keywords=metadata.keywords,
             figures=tuple(figures.usable),
-            mentions=(*_own_mentions(text.paragraphs, figures, module), *self._foreign_mentions(figures, module, name)),
+            mentions=(*_own_mentions(root, figures, module), *self._foreign_mentions(figures, module, name)),
             rejects=tuple(figures.rejects),
         )
 
@@ -91,7 +91,7 @@ class CnxmlReader:
             self._linking.move_to_end(name)
             return self._linking[name]
         try:
-            paragraphs = read_text(parse_xml(self._files.read(name))).paragraphs
+            paragraphs = read_paragraphs(parse_xml(self._files.read(name)), only="document")
         except RejectedError:  # recorded when the module itself is read
             paragraphs = []
         kept = [p for p in paragraphs if any("#" in target for r in p.text.references for target in r.targets)]
@@ -146,6 +146,12 @@ class _Figures:
         for subfigure in subfigures:
             self._add_one(subfigure, group)
         self.members[group.id] = [figure.id for figure in self.usable if figure.id not in known]
+
+    @property
+    def are_numbered(self) -> bool:
+        """Whether words alone can refer to a figure: it has a label, or a caption that starts with a number."""
+        labels = any(figure.label or (figure.group and figure.group.label) for figure in self.usable)
+        return labels or any(number_at_start(figure.caption.normalised) for figure in self.usable)
 
     def _add_one(self, element: Element, group: Group | None) -> None:
         self._count += 1
@@ -223,12 +229,13 @@ def _alt(media: Element) -> str:
 # --- mentions ---------------------------------------------------------------------------------------------------
 
 
-def _own_mentions(paragraphs: list[Paragraph], figures: _Figures, module: ModuleName) -> Iterator[Mention]:
+def _own_mentions(root: Element, figures: _Figures, module: ModuleName) -> Iterator[Mention]:
     aliases = {f"{id_}#{figure.id}": [figure.id] for id_ in module.ids for figure in figures.usable}
     for group, members in figures.members.items():
         aliases |= {group: members} | {f"{id_}#{group}": members for id_ in module.ids}
     references = FigureReferences(figures.usable, aliases)
-    for paragraph in paragraphs:
+    # Few modules number their figures themselves; in the others only links refer to them.
+    for paragraph in read_paragraphs(root, only="" if figures.are_numbered else "target-id"):
         wanted = references.figures_in(paragraph.text)
         if wanted:
             yield Mention(paragraph.text.text, wanted, paragraph.section)

@@ -1,13 +1,14 @@
-"""The running text of a CNXML module: paragraphs, captions, formulas, links, and the figures between them."""
+"""The running text of a CNXML module: paragraphs, captions, formulas and links."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from abs_index.corpus.text import ReferringText, TextBuilder
 from abs_index.corpus.xml import Element, attribute, children, content_of, find, local_name, words_of
 
 _NO_TEXT = {"label", "media", "metadata"}
+_NOT_RUNNING = _NO_TEXT | {"figure", "title"}
 # What stands between the letters of a line without parting words.
 _WITHIN_WORDS = {
     "cite", "cite-title", "code", "emphasis", "foreign", "label", "link", "math", "media", "span", "sub", "sup", "term",
@@ -26,22 +27,28 @@ class Paragraph:
     section: str = ""
 
 
-@dataclass(slots=True)
-class ModuleText:
-    """The paragraphs and `<figure>` elements of a module, both in the order of the document.
+def read_paragraphs(module: Element, only: str = "") -> list[Paragraph]:
+    """All running text of a module: paragraphs, list items, table entries, loose text in notes.
 
-    A link to a figure of the module itself has the target "id", one to another module "module#id".
+    A link to something in the module itself has the target "id", one into another module "module#id". `only` is the
+    attribute of links that matter, "target-id" or "document": most text has none, is not read, and leaves the tree.
     """
+    if only:
+        _drop_text_without_links(module, only)
+    paragraphs: list[Paragraph] = []
+    _read_blocks(module, "", paragraphs)
+    return paragraphs
 
-    paragraphs: list[Paragraph] = field(default_factory=list)
-    figures: list[Element] = field(default_factory=list)
 
-
-def read_text(module: Element) -> ModuleText:
-    """All running text of a module: paragraphs, list items, table entries, loose text in notes."""
-    text = ModuleText()
-    _read_blocks(module, "", text)
-    return text
+def _drop_text_without_links(module: Element, name: str) -> None:
+    kept = {module}
+    for link in module.iter("{*}link"):
+        if attribute(link, name):
+            kept.update(link.iterancestors())
+    for block in list(module.iter("{*}section", "{*}para", "{*}exercise", "{*}table", "{*}note", "{*}example")):
+        parent = block.getparent()
+        if block not in kept and parent in kept and parent is not None and not (block.tail or "").strip():
+            parent.remove(block)
 
 
 def read_line(*elements: Element | None) -> ReferringText:
@@ -54,7 +61,7 @@ def read_line(*elements: Element | None) -> ReferringText:
     return builder.build()
 
 
-def _read_blocks(element: Element, section: str, text: ModuleText) -> None:
+def _read_blocks(element: Element, section: str, paragraphs: list[Paragraph]) -> None:
     """Goes through an element that holds blocks. Loose text between them makes paragraphs too."""
     line, asides = TextBuilder(), list[Element]()
     empty = True
@@ -69,11 +76,11 @@ def _read_blocks(element: Element, section: str, text: ModuleText) -> None:
             empty = False
         else:
             if not empty:
-                _end_line(line, asides, section, text)
+                _end_line(line, asides, section, paragraphs)
                 line, empty = TextBuilder(), True
-            _read_block(piece, section, text)
+            _read_block(piece, section, paragraphs)
     if not empty:
-        _end_line(line, asides, section, text)
+        _end_line(line, asides, section, paragraphs)
 
 
 def _stays_in_line(element: Element) -> bool:
@@ -82,31 +89,29 @@ def _stays_in_line(element: Element) -> bool:
     return name in _INLINE or name in ("figure", "media")
 
 
-def _read_block(block: Element, section: str, text: ModuleText) -> None:
+def _read_block(block: Element, section: str, paragraphs: list[Paragraph]) -> None:
     name = local_name(block)
-    if name == "figure":
-        text.figures.append(block)
-    elif name == "para":
-        _read_paragraph(block, section, text)
-    elif name not in _NO_TEXT and name != "title":
+    if name == "para":
+        _read_paragraph(block, section, paragraphs)
+    elif name not in _NOT_RUNNING:
         if name == "section":
             section = read_line(find(block, "title")).text.normalised or section
-        _read_blocks(block, section, text)
+        _read_blocks(block, section, paragraphs)
 
 
-def _read_paragraph(para: Element, section: str, text: ModuleText) -> None:
+def _read_paragraph(para: Element, section: str, paragraphs: list[Paragraph]) -> None:
     line, asides = TextBuilder(), list[Element]()
     _add_content(para, line, asides)
-    _end_line(line, asides, section, text)
+    _end_line(line, asides, section, paragraphs)
 
 
-def _end_line(line: TextBuilder, asides: list[Element], section: str, text: ModuleText) -> None:
+def _end_line(line: TextBuilder, asides: list[Element], section: str, paragraphs: list[Paragraph]) -> None:
     """Makes a paragraph of the line; then come the blocks that stood inside it."""
     built = line.build()
     if built.text:
-        text.paragraphs.append(Paragraph(built, section))
+        paragraphs.append(Paragraph(built, section))
     for block in asides:
-        _read_block(block, section, text)
+        _read_block(block, section, paragraphs)
     asides.clear()
 
 
@@ -129,15 +134,21 @@ def _add_inline(element: Element, line: TextBuilder, asides: list[Element]) -> N
     elif name == "equation":
         line.formula(" ".join(map(_words_of_formula, children(element, "math"))) or words_of(element), display=True)
     elif name == "link" and not attribute(element, "url"):
-        inner = TextBuilder()
-        _add_content(element, inner, asides)
-        line.reference(inner.build().text.normalised, _targets(element))
+        _add_link(element, line, asides)
     elif name in _INLINE or name in _OF_PARAGRAPH:
         _add_content(element, line, asides)
     elif name not in _NO_TEXT:
         asides.append(element)
     if parts_words:
         line.block()
+
+
+def _add_link(link: Element, line: TextBuilder, asides: list[Element]) -> None:
+    if not words_of(link):
+        line.reference("", _targets(link))
+        return
+    with line.referring(_targets(link)):
+        _add_content(link, line, asides)
 
 
 def _targets(link: Element) -> tuple[str, ...]:

@@ -91,8 +91,8 @@ class _Walk:
             self.section = read_line([node]).text.normalised.rstrip(" #¶§")
         elif name == "br":
             self.line.block()
-        elif name == "a" and self._targets(node):
-            self.line.reference(read_line([node]).text.normalised, self._targets(node))
+        elif name == "a" and (targets := self._targets(node)):
+            self._add_link(node, targets)
         elif name in _BLOCKS or name in _HEADINGS:
             self._add_block(node)
         else:
@@ -118,8 +118,15 @@ class _Walk:
                 if node.name != "figcaption":
                     self._add_block(node)
 
+    def _add_link(self, link: Node, targets: tuple[str, ...]) -> None:
+        if not link.words():
+            self.line.reference("", targets)
+            return
+        with self.line.referring(targets):
+            self.add_content(link)
+
     def _targets(self, link: Node) -> tuple[str, ...]:
-        if any(node.name in ("figure", "p", "div", "table") for node in link.walk()):
+        if any(node.name in _BLOCKS or node.name in _HEADINGS for node in link.walk()):
             return ()
         return self.resolve(link.get("href"))
 
