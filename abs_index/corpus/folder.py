@@ -29,6 +29,7 @@ class FolderFiles:
         self._root = os.path.realpath(root)
         self._settings = settings
         self._listing = lru_cache(maxsize=_LISTINGS_KEPT)(self._list)
+        self._real_folder = lru_cache(maxsize=_LISTINGS_KEPT)(lambda folder: self._resolve(f"{self._root}/{folder}"))
 
     def __reduce__(self) -> tuple[type[FolderFiles], tuple[Path, CorpusSettings]]:
         return FolderFiles, (Path(self._root), self._settings)
@@ -88,7 +89,15 @@ class FolderFiles:
         """The real path of a name; None where it leads out of the folder or is junk."""
         if "\0" in name or any(map(is_junk, name.split("/"))):
             return None
-        real = os.path.realpath(os.path.join(self._root, name))  # noqa: PTH118  Path would drop a trailing "/"
+        folder, _, base = name.rpartition("/")
+        real_folder = self._real_folder(folder)
+        if real_folder is None or base in ("", "."):
+            return real_folder
+        path = f"{real_folder}/{base}"
+        return self._resolve(path) if base == ".." or os.path.islink(path) else path  # noqa: PTH114  called often
+
+    def _resolve(self, path: str) -> str | None:
+        real = os.path.realpath(path)
         return real if os.path.commonpath((real, self._root)) == self._root else None
 
     def _list(self, folder: str) -> tuple[str, ...]:
