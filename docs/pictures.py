@@ -71,7 +71,8 @@ def _cell(figure: FigureDetails, corpus: Path) -> Image.Image:
     canvas = Canvas(WIDTH, HEIGHT)
     caption = next(pair for pair in figure.pairs if pair.role == "caption")
     mention = next(pair for pair in figure.pairs if pair.role == "mention")
-    canvas.text((14, 226), f"{caption.kind}: {_short(caption.text)}", 12, INK, "lm")
+    canvas.text((14, 226), _short(caption.text), 12, INK, "lm")
+    canvas.text((WIDTH - 14, 226), caption.kind, 12, GREY, "rm")
     for row, pair in enumerate((caption, mention)):
         _chip(canvas, 252 + row * 26, pair)
     cell = canvas.finish()
@@ -89,7 +90,7 @@ def _chip(canvas: Canvas, y: float, pair: PairDetails) -> None:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 38 else text[:37].rsplit(" ", 1)[0] + " …"
+    return text if len(text) <= 32 else text[:31].rsplit(" ", 1)[0] + " …"
 
 
 def draw_search(arguments: list[str], folder: Path) -> None:

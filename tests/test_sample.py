@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from abs_index.cli import sample as commands
 from abs_index.cli.main import app
 from abs_index.corpus.document import Document
 from abs_index.corpus.pairs import pair_document
@@ -83,3 +84,29 @@ def test_command_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert result.exit_code == 0
     assert (tmp_path / "new" / "a.png").read_bytes() == b"picture"
     assert (tmp_path / "new" / "articles" / "traffic-waves.xml").is_file()
+
+
+def test_demo_shows_the_commands_that_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abs_index.sample.corpus.picture_files", lambda: {"a.png": lambda: b"picture"})
+    monkeypatch.setattr(commands, "_demonstration", lambda corpus, index: [["sample", corpus], ["stats", corpus]])
+    result = CliRunner().invoke(app, ["demo", "--folder", str(tmp_path)])
+    assert result.exit_code == 0
+    corpus = tmp_path / "corpus"
+    assert (corpus / "articles" / "traffic-waves.xml").is_file()
+    assert [line for line in result.stdout.splitlines() if line.startswith("$")] == [
+        f"$ abs-index sample {corpus}",
+        f"$ abs-index stats {corpus}",
+    ]
+
+
+def test_demo_ends_with_the_first_command_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "_demonstration", lambda corpus, index: [["show", "x"], ["sample", corpus]])
+    result = CliRunner().invoke(app, ["demo", "--folder", str(tmp_path)])
+    assert result.exit_code == 2
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_demo_builds_and_searches() -> None:
+    names = [line[0] for line in commands._demonstration("corpus", "index")]
+    assert names[:3] == ["sample", "stats", "build"]
+    assert {"search", "similar"} <= set(names)
