@@ -219,8 +219,9 @@ def _load(content: bytes, name: str, settings: CorpusSettings, target: int | Non
             if target is not None:
                 image.draft(None, (2 * target, 2 * target))
             image.load()
-            if name == "TIFF":  # Pillow turns pages upright by itself
-                width, height = image.size
+            if isinstance(image, TiffImagePlugin.TiffImageFile):
+                width, height = image.size  # Pillow has turned the page upright
+                _make_black_zero(image)
             turn = _turn(image)
             rgb = to_rgb(_reduce(image, target))
     if turn is not None:
@@ -228,6 +229,12 @@ def _load(content: bytes, name: str, settings: CorpusSettings, target: int | Non
         if turn in _SIDEWAYS:
             width, height = height, width
     return DecodedImage(rgb, width, height, name)
+
+
+def _make_black_zero(page: TiffImagePlugin.TiffImageFile) -> None:
+    """Pillow inverts pages that count from white, but not those of 16 bits."""
+    if page.mode == "I;16" and page.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+        page.im = Image.fromarray(~np.asarray(page)).im
 
 
 def _open(content: bytes, name: str) -> ImageFile:

@@ -205,6 +205,11 @@ def test_sixteen_bits_are_scaled_and_not_cut_off() -> None:
         assert np.abs(red - np.arange(256)).max() <= 1
 
 
+def test_a_page_of_sixteen_bits_that_counts_from_white() -> None:
+    dark = encoded(Image.fromarray(np.full((4, 4), 65_000, np.uint16)), "TIFF", tiffinfo={262: 0})
+    assert colour_at(dark)[0] <= 2
+
+
 def test_a_transparent_colour_of_sixteen_bits() -> None:
     grey = np.full((4, 4), 1000, np.uint16)
     grey[2:, 2:] = 40_000
