@@ -62,6 +62,8 @@ class TextBuilder:
 
     def formula(self, raw: str, *, display: bool) -> None:
         """A formula: one word of its own in the normalised text, readable in the raw text."""
+        if display:
+            self.block()
         self._normalised.word("equation" if display else "formula")
         self._raw.add(raw or ("equation" if display else "formula"))
 
