@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -23,13 +24,13 @@ WORDS = 64
 class FakeModel(PairModel):
     """Random projections with a fixed seed: like images and like texts get like vectors, the same on every run."""
 
-    def __init__(self, name: str = "fake", seed: int = 0) -> None:
+    def __init__(self, name: str = "fake", seed: int = 0, image_dim: int = IMAGE_DIM, pair_dim: int = PAIR_DIM) -> None:
         random = np.random.default_rng(seed)
-        self.info = ModelInfo(name, f"{zlib.crc32(name.encode()):08x}{seed:08x}" * 2, SIZE, IMAGE_DIM, PAIR_DIM)
-        self._image = _matrix(random, SIZE * SIZE * 3, IMAGE_DIM)
-        self._pair = _matrix(random, IMAGE_DIM + WORDS, PAIR_DIM)
-        self._abs = _matrix(random, PAIR_DIM, len(ABS))
-        self._kind = _matrix(random, IMAGE_DIM, len(KINDS))
+        self.info = ModelInfo(name, f"{zlib.crc32(name.encode()):08x}{seed:08x}" * 2, SIZE, image_dim, pair_dim)
+        self._image = _matrix(random, SIZE * SIZE * 3, image_dim)
+        self._pair = _matrix(random, image_dim + WORDS, pair_dim)
+        self._abs = _matrix(random, pair_dim, len(ABS))
+        self._kind = _matrix(random, image_dim, len(KINDS))
         self.images_seen = 0
         self.pairs_seen = 0
 
@@ -44,14 +45,18 @@ class FakeModel(PairModel):
 
     def encode_pairs(self, features: ImageFeatures, texts: Sequence[str], roles: Sequence[Role]) -> PairPredictions:
         self.pairs_seen += len(texts)
+        words = [(row, _column(word)) for row, text in enumerate(texts) for word in (roles[row], *text.lower().split())]
         bags = np.zeros((len(texts), WORDS), dtype=np.float32)
-        for bag, text, role in zip(bags, texts, roles, strict=True):
-            for word in (role, *text.lower().split()):
-                bag[zlib.crc32(word.encode()) % WORDS] += 1
+        np.add.at(bags, tuple(np.array(words, dtype=int).reshape(-1, 2).T), 1)
         embedding = _unit(np.concatenate([features.context, _unit(bags)], axis=1) @ self._pair)
         return PairPredictions(
             embedding, _softmax(4 * embedding @ self._abs), _softmax(4 * features.embedding @ self._kind)
         )
+
+
+@lru_cache(maxsize=10_000)
+def _column(word: str) -> int:
+    return zlib.crc32(word.encode("utf-8", "replace")) % WORDS
 
 
 def _matrix(random: np.random.Generator, rows: int, columns: int) -> Floats:

@@ -39,8 +39,10 @@ PREVIOUS: Final = "previous"
 
 _IDS_A_DELETE = 1000
 _FRAGMENTS_TO_COMPACT = 16
-_ROWS_A_FRAGMENT = 256 * 1024
-_SCAN_BUFFER = 32 * 2**20
+# Lance holds what it merges in memory: the size of a merged file bounds it.
+_ROWS_A_FRAGMENT = 16 * 1024
+_SCAN_BUFFER = 8 * 2**20
+_ROWS_A_BATCH = 512
 
 
 class Table:
@@ -224,7 +226,7 @@ class Table:
             scanner = self._dataset.scanner(
                 columns=columns,
                 filter=where,
-                batch_size=rows,
+                batch_size=min(rows, _ROWS_A_BATCH),
                 with_row_id=row_ids,
                 scan_in_order=True,
                 # Without these limits Lance reads gigabytes ahead of a slow consumer.
@@ -264,10 +266,10 @@ class Table:
     # writing
 
     def append(self, batches: Iterable[pa.RecordBatch]) -> None:
-        """Adds rows in one commit: all of them, or none where it fails."""
-        reader = pa.RecordBatchReader.from_batches(self.schema, batches)
+        """Adds rows in one commit: all of them, or none where it fails. They are in memory together."""
+        rows = pa.Table.from_batches(batches, schema=self.schema)
         with _errors_of(self.folder):
-            self._dataset = lance.write_dataset(reader, self._dataset, mode="append")
+            self._dataset = lance.write_dataset(rows, self._dataset, mode="append")
 
     def delete_documents(self, ids: Iterable[str]) -> None:
         """Removes all rows of these documents, also of files refused as a whole. Ids are data: any text is safe."""
@@ -294,8 +296,9 @@ class Table:
         (self._dataset.tags.update if exists else self._dataset.tags.create)(name, version)
 
     def compact(self) -> None:
-        """Merges many small files into few large ones and drops deleted rows for good. Makes a new version."""
-        if len(self._dataset.get_fragments()) < _FRAGMENTS_TO_COMPACT:
+        """Where there are many small files, merges them and drops deleted rows for good. Makes a new version then."""
+        small = [f for f in self._dataset.get_fragments() if f.metadata.num_rows < _ROWS_A_FRAGMENT // 2]
+        if len(small) < _FRAGMENTS_TO_COMPACT:
             return
         with _errors_of(self.folder):
             self._dataset.optimize.compact_files(
