@@ -399,10 +399,18 @@ def test_what_is_no_module_is_refused(content: bytes, reason: str) -> None:
     assert caught.value.reason == reason
 
 
-def test_a_deep_module_is_read() -> None:
-    depth = 200
-    document = read("<section>" * depth + figure() + '<para><link target-id="f1"/></para>' + "</section>" * depth)
-    assert mentions(document) == [("f1", "Figure")]
+@pytest.mark.parametrize("tag", ["section", "note", "emphasis", 'link target-id="f1"', "list><item", "quote", "figure"])
+def test_a_deep_module_is_read(tag: str) -> None:
+    """As deep as the XML parser allows."""
+    depth = 245 // (1 + tag.count("<"))
+    end = "".join(f"</{name.split()[0]}>" for name in reversed(tag.split("><")))
+    opened = "".join([f"<{tag}>"] * depth)
+    document = read(figure() + opened + '<para>A <link target-id="f1"/></para>' + end * depth)
+    assert [each.id for each in document.figures] == ["f1"]
+
+
+def test_a_link_to_the_picture_means_its_figure() -> None:
+    assert mentions(read(figure() + '<para>See <link target-id="f1-m"/>.</para>')) == [("f1", "See Figure.")]
 
 
 WHOLE = module(GROUP + figure() + LINKING.format("m2", "x") + "<para>A<m:math><m:mi>x</m:mi></m:math></para>")

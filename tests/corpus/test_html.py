@@ -111,6 +111,9 @@ def test_other_content_is_no_page(head: bytes) -> None:
         ("Abb. 5: Eine Tasse.", "Abb. 5", "Eine Tasse."),
         ("Figure S6 | A cup.", "Figure S6", "A cup."),
         ("Figure 7.", "Figure 7", ""),
+        ("Figure 17-2: A cup", "Figure 17-2", "A cup"),
+        ("Fig. 2.3 A cup", "Fig. 2.3", "A cup"),
+        ("Figure 2a) A cup", "Figure 2a", "A cup"),
         ("Figure 8 shows a cup.", "Figure 8", "Figure 8 shows a cup."),
         ("A cup like Figure 9.", "", "A cup like Figure 9."),
     ],
@@ -161,7 +164,7 @@ def test_figures_inside_a_figure_share_its_caption_and_label() -> None:
     document = read(
         f'<p>Figure 1 has two.</p><p>Both: <a href="#n">here</a>.</p><p>One: <a href="#n2">here</a>.</p>{NESTED}'
     )
-    assert labels_and_captions(document) == [("n1", "", "Left."), ("n2", "", "(b) Right.")]
+    assert labels_and_captions(document) == [("n1", "", "Left."), ("n2", "(b)", "Right.")]
     groups = [
         (each.group.id, each.group.label, each.group.caption.normalised) for each in document.figures if each.group
     ]
@@ -171,6 +174,14 @@ def test_figures_inside_a_figure_share_its_caption_and_label() -> None:
         (("n1", "n2"), "Both: here."),
         (("n2",), "One: here."),
     ]
+
+
+def test_a_panel_letter_means_one_part() -> None:
+    parts = figure("(a) Left.", "n1") + figure("(b) Right.", "n2", "lid.png")
+    page = (
+        f"<figure>{parts}<figcaption>Fig. 1: Two vessels.</figcaption></figure><p>Right in Figure 1b.</p><p>Fig. 1.</p>"
+    )
+    assert mentions(read(page)) == [(("n2",), "Right in Figure 1b."), (("n1", "n2"), "Fig. 1.")]
 
 
 def test_an_outer_figure_with_a_picture_is_a_figure_too() -> None:
@@ -284,6 +295,11 @@ def test_references(text: str, figures: tuple[str, ...]) -> None:
     page = "".join(figure(f"Figure {n}. Cup {n}.", id_) for n, id_ in enumerate("abc", 1))
     document = read(f'{page}<table id="t"></table><p>{text}</p>')
     assert [each.figures for each in document.mentions] == ([figures] if figures else [])
+
+
+def test_numbers_by_chapter() -> None:
+    page = figure("Figure 17-1: Cup") + figure("Figure 17-2: Lid", "d", "lid.png")
+    assert mentions(read(page + "<p>As in Figure 17-2.</p>")) == [(("d",), "As in Figure 17-2.")]
 
 
 def test_an_empty_link_reads_figure() -> None:

@@ -129,8 +129,8 @@ class _Figures:
     name: str
     usable: list[Figure] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    members: dict[str, list[str]] = field(default_factory=dict)
-    """Id of a figure with subfigures → ids of its members."""
+    aliases: dict[str, list[str]] = field(default_factory=dict)
+    """Ids that stand for figures: of a figure for its subfigures, of a picture for its figure."""
     _ids: set[str] = field(default_factory=set)
     _count: int = 0
 
@@ -145,7 +145,7 @@ class _Figures:
         known = {figure.id for figure in self.usable}
         for subfigure in subfigures:
             self._add_one(subfigure, group)
-        self.members[group.id] = [figure.id for figure in self.usable if figure.id not in known]
+        self.aliases[group.id] = [figure.id for figure in self.usable if figure.id not in known]
 
     @property
     def are_numbered(self) -> bool:
@@ -160,6 +160,7 @@ class _Figures:
         if reason:
             self.rejects.append(Reject(self.files.prefix + self.name, reason, detail, figure=id_))
         if images:
+            self.aliases |= {attribute(media, "id"): [id_] for media in children(element, "media") if media.get("id")}
             alt = " ".join(filter(None, (_alt(media) for media in children(element, "media"))))
             self.usable.append(Figure(id_, _label(element), _caption(element), alt, images=images, group=group))
 
@@ -231,8 +232,8 @@ def _alt(media: Element) -> str:
 
 def _own_mentions(root: Element, figures: _Figures, module: ModuleName) -> Iterator[Mention]:
     aliases = {f"{id_}#{figure.id}": [figure.id] for id_ in module.ids for figure in figures.usable}
-    for group, members in figures.members.items():
-        aliases |= {group: members} | {f"{id_}#{group}": members for id_ in module.ids}
+    for alias, members in figures.aliases.items():
+        aliases |= {alias: members} | {f"{id_}#{alias}": members for id_ in module.ids}
     references = FigureReferences(figures.usable, aliases)
     # Few modules number their figures themselves; in the others only links refer to them.
     for paragraph in read_paragraphs(root, only="" if figures.are_numbered else "target-id"):
@@ -248,5 +249,5 @@ def _figures_linked(paragraph: Paragraph, figures: _Figures, module: ModuleName)
         for target in reference.targets:
             document, _, id_ = target.rpartition("#")
             if document in module.ids:
-                linked.update(figures.members.get(id_, [id_]))
+                linked.update(figures.aliases.get(id_, [id_]))
     return tuple(figure.id for figure in figures.usable if figure.id in linked)

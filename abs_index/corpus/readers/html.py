@@ -132,7 +132,7 @@ class _Figures:
         before = len(self.usable)
         self._count += 1
         id_ = self._unique(next(iter(element.ids), "") or f"figure-{self._count}")
-        label, caption = _split_label(read_line(element.captions).text)
+        label, caption = _split_label(read_line(element.captions).text, is_part=group is not None)
         if element.pictures or element.fallback or not element.inner:
             self._add_pictures(element, id_, label, caption, group)
         if element.inner and (group is None or label or caption):
@@ -201,22 +201,32 @@ def _shows_table(element: FigureElement, caption: Text) -> bool:
     return bool(_NO_PICTURE_CAPTION.match(caption.normalised))
 
 
-def _split_label(caption: Text) -> tuple[str, Text]:
-    """The label at a caption's start ("Figure 1.") and the caption without it.
+_PANEL = re.compile(r"(\(?[A-Za-z]\))[.:]?\s*")
+# "17-2" is a number of books: the second figure of chapter 17.
+_SECOND_PART = re.compile(r"[-‐‑–]\d+")
+_AFTER_LABEL = re.compile(r"\s*[.:|)\]–—-]+\s*|\s+(?=[^\W\d_a-z]|[(\[\"“„«])|\s*$")
+
+
+def _split_label(caption: Text, *, is_part: bool) -> tuple[str, Text]:
+    """The label at a caption's start ("Figure 1.", "(b)" of a part) and the caption without it.
 
     A caption in which the label is part of a sentence ("Figure 1 shows a jar.") keeps it.
     """
-    item = number_at_start(caption.normalised)
-    if item is None:
-        return "", caption
-    label = caption.normalised[: item.end]
-    rest = caption.normalised[item.end :]
+    panel = _PANEL.match(caption.normalised) if is_part else None
+    if panel:
+        return panel[1], Text(caption.normalised[panel.end() :], _PANEL.sub("", caption.raw, count=1))
+    end = _end_of_label(caption.normalised)
+    label, rest = caption.normalised[:end], caption.normalised[end:]
     mark = _AFTER_LABEL.match(rest)
-    if mark is None:
+    if not label or mark is None:
         return label, caption
-    raw_item = number_at_start(caption.raw)
-    raw = caption.raw[raw_item.end :] if raw_item else caption.raw
+    raw = caption.raw[_end_of_label(caption.raw) :]
     return label, Text(rest[mark.end() :], _AFTER_LABEL.sub("", raw, count=1))
 
 
-_AFTER_LABEL = re.compile(r"\s*[.:|)\]–—-]+\s*|\s+(?=[^\W\d_a-z]|[(\[\"“„«])|\s*$")
+def _end_of_label(caption: str) -> int:
+    item = number_at_start(caption)
+    if item is None:
+        return 0
+    second = _SECOND_PART.match(caption, item.end)
+    return second.end() if second else item.end

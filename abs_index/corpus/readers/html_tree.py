@@ -83,8 +83,9 @@ def parse_page(content: bytes) -> Node:
             if error.reason == ENTITIES:
                 raise
         else:
-            if local_name(root) == "html":
-                return _from_xml(root)
+            page = _from_xml(root) if local_name(root) == "html" else None
+            if page:
+                return page
     text = decode_page(content)
     _check_effort(text)
     return _from_html(text)
@@ -218,18 +219,21 @@ def _attributes(node: LexborNode) -> dict[str, str]:
     return {name.rpartition(":")[2]: value or "" for name, value in node.attributes.items()}
 
 
-def _from_xml(root: Element) -> Node:
+def _from_xml(root: Element) -> Node | None:
+    """The tree of a page in XML; None where it is too deep, which the other way of reading knows to deal with."""
     page = Node("html", _attributes_of_xml(root))
-    stack: list[tuple[Element, Node]] = [(root, page)]  # no deeper than the XML parser allows
+    stack: list[tuple[Element, Node, int]] = [(root, page, 1)]
     while stack:
-        element, node = stack.pop()
+        element, node, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            return None
         for piece in content_of(element):
             if isinstance(piece, str):
                 node.children.append(piece)
             elif local_name(piece).lower() not in _NO_CONTENT:
                 child = Node(local_name(piece).lower(), _attributes_of_xml(piece))
                 node.children.append(child)
-                stack.append((piece, child))
+                stack.append((piece, child, depth + 1))
     return page
 
 
