@@ -18,6 +18,8 @@ from abs_index.corpus import read
 from abs_index.corpus.document import Document
 from abs_index.corpus.pairs import pair_document
 from abs_index.corpus.read import read_corpus
+from abs_index.indexing.build import build_index
+from tests.fakes import FakeModel
 
 ROOT = Path(__file__).parents[1]
 GROUP = typer.main.get_command(app)
@@ -84,3 +86,15 @@ def test_reader_of_the_guide_is_complete(tmp_path: Path, monkeypatch: pytest.Mon
         ("caption", "A wave."),
         ("mention", "A wave is a moving shape, see Figure."),
     ]
+
+
+def test_python_of_the_readme_runs(
+    sample_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source,) = fenced("README.md", "python")
+    build_index([sample_corpus], tmp_path / "figures", FakeModel())
+    monkeypatch.chdir(tmp_path)
+    exec(compile(source, "README.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    assert all("#" in line and " image_more_abstract " in line for line in lines)
