@@ -90,7 +90,7 @@ def _is_figure(element: Element, name: str) -> bool:
     if name == "fig":
         return not _is_group(element)
     if name == "fig-group":
-        return any(children(element, "graphic")) and bool(pictures_of(element))
+        return bool(pictures_of(element))
     captioned = any(words_of(child) for child in children(element, "label", "caption"))
     return captioned and next(element.iterancestors(*_NO_FIGURES), None) is None
 
