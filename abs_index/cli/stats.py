@@ -9,7 +9,7 @@ from abs_index.cli.options import Corpora, JsonOption, QuietOption, WorkersOptio
 from abs_index.labels import ROLES
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Iterator
 
     from abs_index.corpus.stats import SourceStats
 
@@ -34,40 +34,35 @@ def stats(
     if json:
         console.write_json([source.to_json() for source in counts])
         return
-    out = console.stdout()
-    out.print(_table(counts))
-    if any(source.rejects for source in counts):
-        out.print()
-        out.print(_rejects_table(counts))
+    for line in _aligned([_HEADINGS, *map(_row, counts), _total(counts)]):
+        console.write(line)
+    refused = [(c.source, str(number), reason) for c in counts for reason, number in sorted(c.rejects.items())]
+    if refused:
+        console.write("")
+        for line in _aligned([("source", "rejects", "reason"), *refused]):
+            console.write(line)
 
 
-def _table(counts: list[SourceStats]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    rows = [
-        (source.documents, source.figures, *(source.pairs[role] for role in ROLES), source.rejects.total())
-        for source in counts
-    ]
-    totals = [sum(column) for column in zip(*rows, strict=True)] or [0] * 5
-    table = Table(box=None, show_footer=True)
-    table.add_column("source", "total")
-    for heading, total in zip(
-        ("documents", "figures", *(f"{role}s" for role in ROLES), "rejects"), totals, strict=True
-    ):
-        table.add_column(heading, str(total), justify="right")
-    for source, row in zip(counts, rows, strict=True):
-        table.add_row(escape(source.source), *map(str, row))
-    return table
+_HEADINGS = ("source", "documents", "figures", *(f"{role}s" for role in ROLES), "rejects")
 
 
-def _rejects_table(counts: list[SourceStats]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
+def _numbers(counts: SourceStats) -> tuple[int, ...]:
+    return counts.documents, counts.figures, *(counts.pairs[role] for role in ROLES), counts.rejects.total()
 
-    table = Table("source", "rejected", box=None)
-    table.add_column("", justify="right")
-    for source in counts:
-        for reason, number in sorted(source.rejects.items()):
-            table.add_row(escape(source.source), reason, str(number))
-    return table
+
+def _row(counts: SourceStats) -> tuple[str, ...]:
+    return counts.source, *map(str, _numbers(counts))
+
+
+def _total(counts: list[SourceStats]) -> tuple[str, ...]:
+    nothing = (0,) * (len(_HEADINGS) - 1)
+    return "total", *(str(sum(column)) for column in zip(nothing, *map(_numbers, counts), strict=True))
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Columns of text: numbers to the right, words to the left. Nothing is cut, however narrow the terminal is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numeric = [all(cell.isdigit() for cell in column[1:]) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, numeric, strict=True)
+        yield "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells).rstrip()
