@@ -96,6 +96,26 @@ def words_of(element: Element | None) -> str:
     return " ".join("".join(map(str, element.itertext())).split())
 
 
+def start_of_root(head: bytes) -> tuple[str, str]:
+    """What stands before the root element, and its start tag, in the beginning of a file of whatever encoding.
+
+    The tag is "" where the file does not start like XML. Non-ASCII characters may come out wrong.
+
+    >>> start_of_root(b'<?xml version="1.0"?><!-- <b> --><a c="d"><e/></a>')
+    ('<?xml version="1.0"?><!-- <b> -->', '<a c="d">')
+    """
+    text = head.removeprefix(codecs.BOM_UTF8).replace(b"\0", b"").decode("latin-1").lstrip("\xff\xfe")
+    position = 0
+    while match := _BEFORE_ROOT.match(text, position):
+        position = match.end()
+    tag = _START_TAG.match(text, position)
+    return (text[:position], tag[0].strip()) if tag else ("", "")
+
+
+_BEFORE_ROOT = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^<>\[]*(?:\[.*?\]\s*)?>)", re.DOTALL | re.IGNORECASE)
+_START_TAG = re.compile(r"""\s*<[A-Za-z_](?:[^<>"']|"[^"]*"|'[^']*')*>""")
+
+
 # --- bytes → text -----------------------------------------------------------------------------------------------
 
 _DECLARATION = re.compile(r"<\?xml\s[^>]*?\?>")
@@ -134,7 +154,8 @@ def _decode(content: bytes) -> str:
     else:
         text = _decode_declared(content)
     # Encoding and version are dealt with: what follows sees UTF-8 without declaration. Lines keep their numbers.
-    return _DECLARATION.sub(lambda match: "\n" * match[0].count("\n"), text, count=1) if text[:5] == "<?xml" else text
+    declaration = _DECLARATION.match(text)
+    return "\n" * declaration[0].count("\n") + text[declaration.end() :] if declaration else text
 
 
 def _decode_declared(content: bytes) -> str:
@@ -181,7 +202,7 @@ def _decode_as(content: bytes, codec: str) -> str:
 
 # --- before the root element ------------------------------------------------------------------------------------
 
-_CHUNK = 1 << 16
+_LONGEST_PROLOG = 1 << 20
 
 
 @dataclass(slots=True)
@@ -222,13 +243,12 @@ def _read_prolog(source: bytes) -> _Prolog:
     parser.StartElementHandler = on_root
     parser.EntityDeclHandler = on_entity
     try:
-        for start in range(0, len(source), _CHUNK):
-            parser.Parse(source[start : start + _CHUNK], start + _CHUNK >= len(source))
+        parser.Parse(source[:_LONGEST_PROLOG], len(source) <= _LONGEST_PROLOG)
     except _RootReachedError:
         return prolog
     except expat.ExpatError as error:
         raise RejectedError(NOT_WELL_FORMED, f"line {error.lineno}: {expat.ErrorString(error.code)}") from error
-    raise RejectedError(NOT_WELL_FORMED, "no element found")
+    raise RejectedError(NOT_WELL_FORMED, f"no element in the first {_LONGEST_PROLOG} bytes")
 
 
 def _declare_prefixes(source: bytes, prolog: _Prolog) -> bytes:
@@ -244,7 +264,8 @@ def _declare_prefixes(source: bytes, prolog: _Prolog) -> bytes:
 # --- named characters -------------------------------------------------------------------------------------------
 
 _REFERENCE = re.compile(r"&([A-Za-z_][\w.-]*);")
-_REFERENCE_IN_TEXT = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|&([A-Za-z_][\w.-]*);", re.DOTALL)
+_SPECIAL = re.compile(r"<!--|<!\[CDATA\[|<\?|&([A-Za-z_][\w.-]*);")
+_CLOSED_BY = {"<!--": "-->", "<![CDATA[": "]]>", "<?": "?>"}
 _DECLARED = re.compile(r"<!ENTITY\s+([\w.-]+)")
 _PREDEFINED = {"amp", "lt", "gt", "quot", "apos"}
 # ISOgrk1 names Greek letters otherwise than HTML does: &agr; for &alpha;.
@@ -277,7 +298,20 @@ def _as_numbers(characters: str) -> str:
 
 
 def _replace(text: str, names: dict[str, str]) -> str:
-    return _REFERENCE_IN_TEXT.sub(lambda match: names.get(match[1], match[0]), text) if names else text
+    """Replaces references outside of comments, CDATA and instructions. In one pass, whatever is left open."""
+    pieces: list[str] = []
+    copied = position = 0
+    while names and (match := _SPECIAL.search(text, position)):
+        position = match.end()
+        if match[1] is not None:
+            pieces += [text[copied : match.start()], names.get(match[1], match[0])]
+            copied = position
+        else:
+            close = text.find(_CLOSED_BY[match[0]], position)
+            if close < 0:
+                break
+            position = close
+    return "".join(pieces) + text[copied:]
 
 
 # --- text → tree ------------------------------------------------------------------------------------------------

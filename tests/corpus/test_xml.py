@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abs_index.corpus.rejects import EMPTY_FILE, ENTITIES, NOT_WELL_FORMED, WRONG_ENCODING
-from abs_index.corpus.xml import attribute, children, content_of, find, local_name, parse_xml, words_of
+from abs_index.corpus.xml import (
+    attribute,
+    children,
+    content_of,
+    find,
+    local_name,
+    parse_xml,
+    start_of_root,
+    words_of,
+)
 from abs_index.errors import RejectedError
 
 XLINK = "http://www.w3.org/1999/xlink"
@@ -207,3 +217,13 @@ def test_random_damage_only_ever_rejects(noise: bytes, seed: int) -> None:
             parse_xml(content)
         except RejectedError as error:
             assert error.reason in (EMPTY_FILE, NOT_WELL_FORMED, WRONG_ENCODING, ENTITIES)
+
+
+@pytest.mark.parametrize(
+    "content", [b"<?xml ", b"<!--", b"<a>&alpha;<!--", b"<!DOCTYPE a [", b"<a b='&alpha;'><![CDATA["]
+)
+def test_what_is_left_open_costs_no_time(content: bytes) -> None:
+    started = time.process_time()
+    refusal(content * 100_000)
+    start_of_root(content * 5_000)
+    assert time.process_time() - started < 3

@@ -13,7 +13,7 @@ from abs_index.corpus.readers.jats_front import read_front
 from abs_index.corpus.readers.jats_text import read_paragraphs
 from abs_index.corpus.references import FigureReferences
 from abs_index.corpus.rejects import NOT_A_DOCUMENT
-from abs_index.corpus.xml import Element, local_name, parse_xml
+from abs_index.corpus.xml import Element, local_name, parse_xml, start_of_root
 from abs_index.errors import RejectedError
 
 
@@ -28,11 +28,9 @@ class JatsReader:
     @staticmethod
     def recognises(head: bytes) -> bool:
         """Whether the root element is `<article>` (and not DocBook's), or a set of articles as PMC serves it."""
-        markup = _NO_MARKUP.sub("", head.replace(b"\0", b"").decode("latin-1"))
-        root = _ROOT.search(_DOCTYPE.sub("", markup))
-        if root is None or root["name"] not in ("article", "pmc-articleset"):
-            return False
-        return "docbook" not in markup.partition(root[0])[0].lower() + root[0].lower()
+        before, tag = start_of_root(head)
+        name = _NAME.match(tag)
+        return name is not None and name[1] in _ROOTS and "docbook" not in (before + tag).lower()
 
     def read(self, name: str, content: bytes) -> Document:
         """The article of one file.
@@ -63,9 +61,8 @@ class JatsReader:
         )
 
 
-_NO_MARKUP = re.compile(r"<!--.*?-->|<\?.*?\?>", re.DOTALL)
-_DOCTYPE = re.compile(r"<!DOCTYPE[^<>\[]*(?:\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
-_ROOT = re.compile(r"<(?:[\w.-]+:)?(?P<name>[A-Za-z_][\w.-]*)[^<>]*>")
+_NAME = re.compile(r"<(?:[\w.-]+:)?([\w.-]+)")
+_ROOTS = ("article", "pmc-articleset")
 
 
 def _article(root: Element) -> Element:
