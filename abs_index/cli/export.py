@@ -51,7 +51,7 @@ def export(
 
         abs-index export figures > pairs.jsonl
         abs-index export figures --what figures --format parquet --output figures.parquet
-    """  # fmt: skip
+    """
     from abs_index.indexing.table import Table
     from abs_index.search import export as exporting
 

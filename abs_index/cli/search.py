@@ -195,7 +195,7 @@ def _hit(hit: Hit) -> Text:
     from rich.text import Text
 
     text = Text()
-    text.append(hit.id, "bold").append(f"  {hit.label}".rstrip()).append(f"  {hit.score:.3f}\n", "dim")
+    text.append(hit.id, "bold").append(f"  {hit.label}".rstrip()).append(f"  {hit.score:.3f}\n" if hit.score else "\n", "dim")
     year = f" ({hit.year})" if hit.year else ""
     text.append(f"  {hit.title or hit.path}{year}\n")
     if hit.abs and hit.prob is not None:

@@ -11,7 +11,8 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -130,6 +131,11 @@ class LexicalWriter:
         self._writer.commit()
         self._writer.wait_merging_threads()
 
+    def discard(self) -> None:
+        """Stops the threads that write, so that the folder can be removed."""
+        with suppress(ValueError):  # they have stopped already
+            self._writer.rollback()
+
 
 def _fields(row: Mapping[str, Any]) -> dict[str, list[Any]]:
     """The fields of one pair; a missing value gives an empty list."""
@@ -160,12 +166,15 @@ class Lexical:
 
     def __init__(self, folder: Path) -> None:
         """Opens what a `LexicalWriter` wrote. Raises ValueError or OSError (Tantivy) where it is damaged."""
-        self._links = None if os.access(folder, os.W_OK) else _link(folder)
-        index = Index.open(self._links.name if self._links else str(folder))
-        index.register_tokenizer(_ANALYZER, _analyzer())
-        self.schema: Schema = index.schema
         self._analyzer = _analyzer()
-        self._searcher = index.searcher()
+        with _lockable(folder) as place:
+            index = Index.open(str(place))
+            index.register_tokenizer(_ANALYZER, self._analyzer)
+            # Nobody writes here any more, so nothing has to be watched.
+            index.config_reader(reload_policy="manual")
+            index.reload()
+            self._searcher = index.searcher()
+        self.schema: Schema = index.schema
 
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
@@ -190,13 +199,20 @@ class Lexical:
         return Highlighter(SnippetGenerator.create(self._searcher, query, self.schema, "text"))
 
 
-def _link(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder of links to the files: even to read, Tantivy makes a lock file, which a read-only disk forbids."""
-    links = tempfile.TemporaryDirectory(prefix="abs-index-")
-    for path in folder.iterdir():
-        if not path.name.endswith(".lock"):
-            (Path(links.name) / path.name).symlink_to(path.resolve())
-    return links
+@contextmanager
+def _lockable(folder: Path) -> Iterator[Path]:
+    """A folder with these files in which a lock can be made: even to open them, Tantivy makes one.
+
+    Of a folder that cannot be written, links to its files; once they are open, they can go.
+    """
+    if os.access(folder, os.W_OK):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="abs-index-") as links:
+        for path in folder.iterdir():
+            if not path.name.endswith(".lock"):
+                (Path(links) / path.name).symlink_to(path.resolve())
+        yield Path(links)
 
 
 class Highlighter:

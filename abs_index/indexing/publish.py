@@ -150,14 +150,18 @@ def _write_pairs(table: Table, folder: Path, settings: VectorSettings) -> _Writt
     owners = _FigureOrdinals(table)
     count = 0
     columns = dict.fromkeys([*COLUMNS, *_PAIR_COLUMNS, "pair_embedding"])
-    for batch in table.batches("pair", list(columns), _ROWS):
-        rows.add(_pair_rows(batch, schema, owners))
-        lexical.add(batch.select(list(COLUMNS)).to_pylist())
-        vectors.add(*_vectors(batch["pair_embedding"]))
-        count += batch.num_rows
-    rows.close()
-    lexical.close()
-    vectors.close()
+    try:
+        for batch in table.batches("pair", list(columns), _ROWS):
+            rows.add(_pair_rows(batch, schema, owners))
+            lexical.add(batch.select(list(COLUMNS)).to_pylist())
+            vectors.add(*_vectors(batch["pair_embedding"]))
+            count += batch.num_rows
+        rows.close()
+        vectors.close()
+        lexical.close()
+    except BaseException:
+        lexical.discard()
+        raise
     return _Written(count, vectors.refused)
 
 

@@ -84,7 +84,7 @@ class VectorWriter:
         self._buffer = np.empty((self._shard_rows, dim), dtype=np.float32)
         self._filled = 0
         self._shards = 0
-        self._ordinals = (folder / _ORDINALS).open("wb")
+        (folder / _ORDINALS).touch()
         self._next_ordinal = 0
         self.count = 0
         """How many vectors were taken."""
@@ -97,7 +97,8 @@ class VectorWriter:
         self.refused += int(np.count_nonzero(~directed))
         self.count += len(usable)
         ordinals = self._next_ordinal + np.flatnonzero(present)[directed]
-        self._ordinals.write(ordinals.astype(_ORDINAL).tobytes())
+        with (self._folder / _ORDINALS).open("ab") as file:
+            file.write(ordinals.astype(_ORDINAL).tobytes())
         self._next_ordinal += len(present)
         while len(usable):
             taken = usable[: self._shard_rows - self._filled]
@@ -109,7 +110,6 @@ class VectorWriter:
 
     def close(self) -> None:
         """Writes what is pending; above the limit, sorts all vectors into lists."""
-        self._ordinals.close()
         if self._filled:
             self._write_shard()
         if self.count > self._settings.flat_limit:

@@ -138,13 +138,13 @@ class Index:
 
     def _image_vector(self, image: ImageLike) -> Floats:
         with self._lock:
-            (vector,) = self._features(image).embedding
+            vector: Floats = self._features(image).embedding[0]
         return vector
 
     def _pair_vector(self, image: ImageLike, text: str, role: Role) -> Floats:
         with self._lock:
             features = self._features(image)
-            (vector,) = self._loaded_model().encode_pairs(features, [text], [role]).embedding
+            vector: Floats = self._loaded_model().encode_pairs(features, [text], [role]).embedding[0]
         return vector
 
     def _features(self, image: ImageLike) -> ImageFeatures:

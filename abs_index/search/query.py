@@ -225,8 +225,8 @@ def _bound(node: tree.Item) -> str:
 
 
 def _distance(node: tree.Fuzzy) -> int | None:
-    """How many letters may differ. Below 1 the number is a similarity of old Lucene, which is left to the length."""
-    if node.degree < 1:
+    """How many letters may differ. Numbers between 0 and 1 are similarities of old Lucene; the length decides then."""
+    if 0 < node.degree < 1:
         return None
     if node.degree > 2:
         raise QueryError(f"query: ~{node.degree} is too much; 2 letters are the most that may differ")

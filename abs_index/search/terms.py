@@ -28,6 +28,9 @@ _LARGEST_SLOP = 1000
 _MOST_WILDCARDS = 16
 _PIECE = re.compile(r"\\(?P<escaped>.)|(?P<wild>[*?])|(?P<plain>[^\\*?]+)|(?P<rest>\\)", re.DOTALL)
 
+Piece = tuple[str, bool]
+"""A part of a word, and whether it is a wildcard."""
+
 Bound = tuple[str, bool]
 """A bound of a range as it was written, and whether it is included."""
 
@@ -112,7 +115,7 @@ class Terms:
             include_upper=upper is None or upper[1],
         )
 
-    def _wildcard(self, field: str | None, pieces: list[tuple[str, bool]]) -> Query:
+    def _wildcard(self, field: str | None, pieces: list[Piece]) -> Query:
         everything = all(text == "*" for text, _ in pieces)
         if everything and field is None:
             return Query.all_query()
@@ -122,14 +125,18 @@ class Terms:
             raise QueryError(f"query: {field} is a number; write a range, as in {field}:[2010 TO 2020]")
         if sum(wild for _, wild in pieces) > _MOST_WILDCARDS:
             raise QueryError(f"query: more than {_MOST_WILDCARDS} wildcards in one word")
-        fold = str if field in KEYWORD_FIELDS else _fold
-        pattern = "".join((".*" if text == "*" else ".") if wild else re.escape(fold(text)) for text, wild in pieces)
-        found = self.regex(field, pattern)
-        # Texts are stemmed: turbine* must find "turbines", of which "turbin" is in the index.
-        stem = self.phrase(field, pieces[0][0]) if [wild for _, wild in pieces] == [False, True] else None
-        if stem is None or field in KEYWORD_FIELDS or pieces[1][0] != "*":
-            return found
-        return Query.boolean_query([(Occur.Should, found), (Occur.Should, stem)])
+        if field in KEYWORD_FIELDS:
+            return self.regex(field, _pattern(pieces))
+        forms = [[(text if wild else _fold(text), wild) for text, wild in pieces], self._stemmed(pieces)]
+        return self.regex(field, "|".join(_pattern(form) for form in forms if form))
+
+    def _stemmed(self, pieces: list[Piece]) -> list[Piece]:
+        """The pattern for words that end where it ends: "turbine*" must find turbines, which are kept as "turbin"."""
+        *before, last = pieces
+        if last == ("*", True) and before:
+            *before, last = before
+        words = [] if last[1] else self._lexical.analyse(last[0])
+        return [*before, (words[0], False)] if len(words) == 1 else []
 
     def _in_texts(self, field: str | None, make: Callable[[str], Query]) -> Query:
         """A query in one field; or in the default fields, of which the best counts and the others a little."""
@@ -139,13 +146,13 @@ class Terms:
         return Query.disjunction_max_query(queries, _TIE_BREAKER)
 
 
-def _pieces(written: str) -> list[tuple[str, bool]]:
+def _pieces(written: str) -> list[Piece]:
     """A word cut into plain text and wildcards (True), with escapes resolved.
 
     >>> _pieces("t?a\\\\*b*")
     [('t', False), ('?', True), ('a*b', False), ('*', True)]
     """
-    pieces: list[tuple[str, bool]] = []
+    pieces: list[Piece] = []
     for match in _PIECE.finditer(written):
         wild = match["wild"] is not None
         text = match["wild"] or match["escaped"] or match["plain"] or match["rest"]
@@ -158,6 +165,11 @@ def _pieces(written: str) -> list[tuple[str, bool]]:
 def _suitable(word: str) -> int:
     """How many letters may differ in a word of this length (as AUTO in Elasticsearch)."""
     return 0 if len(word) < 3 else 1 if len(word) < 6 else 2
+
+
+def _pattern(pieces: list[Piece]) -> str:
+    """A regular expression for a word with wildcards."""
+    return "".join((".*" if text == "*" else ".") if wild else re.escape(text) for text, wild in pieces)
 
 
 def _fold(text: str) -> str:

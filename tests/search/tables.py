@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from abs_index.indexing.publish import publish
-from abs_index.indexing.schema import table_schema
 from abs_index.indexing.table import Table
 from abs_index.indexing.vectors import VectorSettings
 from abs_index.labels import ABS
