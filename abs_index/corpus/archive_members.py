@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from abc import ABC, abstractmethod
-from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -38,6 +38,9 @@ class ArchiveFiles(ABC, Generic[Member]):
         self._members: dict[str, Member] = {}
         self._scan()
         self._names = sorted(self._members)
+        self._folders: dict[str, list[str]] = defaultdict(list)
+        for name in self._names:
+            self._folders[posixpath.dirname(name)].append(name)
 
     def __reduce__(self) -> tuple[type[ArchiveFiles[Member]], tuple[Path, str, CorpusSettings]]:
         return type(self), (self.path, self._prefix, self._settings)
@@ -57,15 +60,8 @@ class ArchiveFiles(ABC, Generic[Member]):
         return iter(self._names)
 
     def list_folder(self, folder: str) -> tuple[str, ...]:
-        """The members directly in `folder`, sorted."""
-        start = f"{folder}/" if folder else ""
-        found = []
-        for name in self._names[bisect_left(self._names, start) :]:
-            if not name.startswith(start):
-                break
-            if "/" not in name[len(start) :]:
-                found.append(name)
-        return tuple(found)
+        """The members directly in `folder`, sorted; () where there is no such folder."""
+        return tuple(self._folders.get(folder, ()))
 
     def size(self, name: str) -> int | None:
         """Bytes of a member, unpacked; None where there is no such member."""
@@ -118,7 +114,8 @@ def safe_name(raw_name: str) -> str | None:
     name = raw_name.replace("\\", "/")
     if not name or "\0" in name or name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
         return None
-    return posixpath.normpath(name)
+    name = posixpath.normpath(name)
+    return None if name == "." else name
 
 
 def check_unpacked_size(unpacked: int, packed: int, settings: CorpusSettings) -> None:

@@ -33,7 +33,7 @@ _DOI = re.compile(r"10\.\d{4,9}(\.\d+)*/\S+")
 
 # Well-known files that are named like documents and describe a package.
 _DESCRIPTIONS = re.compile(
-    rb"(\xef\xbb\xbf)?(\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*>)*"
+    rb"(\xef\xbb\xbf)?(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*>)*+"
     rb"<(\w+:)?(collection|container|package|manifest|mets|urlset|sitemapindex)[\s>]",
     re.DOTALL,
 )

@@ -91,6 +91,7 @@ def test_what_is_named_like_a_document_or_an_archive_and_is_none_is_a_reject(tmp
         "binary.xml": bytes(range(256)),
         "empty.xml": b"",
         "other.nxml": b"<recipe/>",
+        "blank.xml": b" " * 70_000,
         "page.html": b"just words",
         "text.tar.gz": b"not an archive",
         "empty.zip": b"",
@@ -99,6 +100,7 @@ def test_what_is_named_like_a_document_or_an_archive_and_is_none_is_a_reject(tmp
     write_tree(tmp_path, names)
     assert rejects(tmp_path) == [
         ("binary.xml", NOT_A_DOCUMENT),
+        ("blank.xml", NOT_A_DOCUMENT),
         ("empty.xml", EMPTY_FILE),
         ("empty.zip", EMPTY_FILE),
         ("other.nxml", NOT_A_DOCUMENT),
