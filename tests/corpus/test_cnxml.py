@@ -299,6 +299,12 @@ def test_a_mention_in_another_module_belongs_to_the_figure() -> None:
     assert (own.figures, own.path) == (("f1",), "")
 
 
+def test_the_same_paragraph_in_two_editions_is_one_mention() -> None:
+    text = '<para>As in <link document="m1" target-id="f1"/>.</para>'
+    files = library(m1=module(figure() + text), m2=module(text), m3=module(text + "<para>" + text[6:]))
+    assert mentions(read_from(files, "modules/m1/index.cnxml")) == [("f1", "As in Figure.")]
+
+
 def test_links_between_modules_reach_groups_and_content_ids() -> None:
     files = library(m1=module(GROUP, id_="m777"), m2=module(LINKING.format("m777", "both")))
     assert mentions(read_from(files, "modules/m1/index.cnxml")) == [

@@ -69,13 +69,23 @@ class CnxmlReader:
             language=metadata.language or book.language,
             keywords=metadata.keywords,
             figures=tuple(figures.usable),
-            mentions=(*_own_mentions(root, figures, module), *self._foreign_mentions(figures, module, name)),
+            mentions=tuple(self._mentions(root, figures, module, name)),
             rejects=tuple(figures.rejects),
         )
 
-    def _foreign_mentions(self, figures: _Figures, module: ModuleName, name: str) -> Iterator[Mention]:
+    def _mentions(self, root: Element, figures: _Figures, module: ModuleName, name: str) -> Iterator[Mention]:
         if not figures.usable:
             return
+        own = list(_own_mentions(root, figures, module))
+        yield from own
+        # Two editions of a book hold the same paragraph twice, one of them with a link into the other edition.
+        seen = {(mention.text, mention.figures) for mention in own}
+        for mention in self._foreign_mentions(figures, module, name):
+            if (mention.text, mention.figures) not in seen:
+                seen.add((mention.text, mention.figures))
+                yield mention
+
+    def _foreign_mentions(self, figures: _Figures, module: ModuleName, name: str) -> Iterator[Mention]:
         for linking in self._links.to(module):
             if linking == name:
                 continue
