@@ -44,9 +44,9 @@ def read_paragraphs(page: Node, resolve: Resolve) -> list[Paragraph]:
     return walk.paragraphs
 
 
-def read_line(nodes: Sequence[Node], resolve: Resolve = lambda _: ()) -> ReferringText:
-    """The text of captions or links as one line, blocks parted by blanks."""
-    walk = _Walk(resolve, one_line=True)
+def read_line(nodes: Sequence[Node]) -> ReferringText:
+    """The text of captions or headings as one line, blocks parted by blanks."""
+    walk = _Walk(lambda _: (), one_line=True)
     for node in nodes:
         walk.add_content(node)
         walk.end_line()
