@@ -8,12 +8,13 @@ from typing import Protocol
 _JUNK_FILES = frozenset((".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini"))
 _JUNK_FOLDERS = frozenset(("__macosx", ".appledouble", ".trashes", ".spotlight-v100", ".fseventsd"))
 _TOOL_FOLDERS = frozenset((".git", ".hg", ".svn", ".ipynb_checkpoints"))
+_JUNK_STARTS = ("._", "~$", ".~lock.")  # the forks of macOS, the locks of office programs
 _JUNK = _JUNK_FILES | _JUNK_FOLDERS | _TOOL_FOLDERS
 
 
 def is_junk(part: str) -> bool:
     """Whether a file or folder of this name is what desktops and tools leave behind: never content, never counted."""
-    return part.startswith("._") or part.lower() in _JUNK
+    return part.startswith(_JUNK_STARTS) or part.endswith("~") or part.lower() in _JUNK
 
 
 class Files(Protocol):

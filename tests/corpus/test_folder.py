@@ -49,9 +49,8 @@ def test_an_instance_can_travel_to_another_process(tree: Path) -> None:
 
 
 def test_junk_is_neither_found_nor_counted(tree: Path) -> None:
-    write_tree(
-        tree, {"a/._x.png": b"1", "__MACOSX/a/b.xml": b"1", ".DS_Store": b"1", "a/Thumbs.db": b"1", ".git/x.xml": b"1"}
-    )
+    desktop = ["a/._x.png", "__MACOSX/a/b.xml", ".DS_Store", "a/Thumbs.db", "b.xml~", "~$b.xml", ".~lock.b.xml#"]
+    write_tree(tree, dict.fromkeys([*desktop, ".git/x.xml", ".ipynb_checkpoints/b.xml"], b"1"))
     files = FolderFiles(tree, DEFAULTS)
     assert not any(isinstance(entry, Reject) for entry in files.walk())
     assert len(list(files.names())) == 5
