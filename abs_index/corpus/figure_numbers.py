@@ -7,6 +7,7 @@ compared. A number is a *series* ("figure", "figure S", "author response image")
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -39,7 +40,7 @@ class Numbers:
         self._compound = frozenset(compound)
 
     def lists(self, text: str, edges: Sequence[int] = ()) -> Iterator[list[Item]]:
-        """The lists of numbers in `text`, in its order. No number goes on across one of the positions in `edges`.
+        """The lists of numbers in `text`, in its order. No number goes on across one of the (sorted) `edges`.
 
         >>> [[(i.series, i.number, i.panels) for i in items] for items in Numbers().lists("See Figs. 2 and S3A,B.")]
         [[('figure', '2', ()), ('figure S', '3', ('a', 'b'))]]
@@ -69,9 +70,10 @@ class Numbers:
         ends_range = False
         while item := self._item(text, position, series, edges):
             supplement = _SUPPLEMENT.match(text, item.end)
-            if supplement:
-                kind = " ".join(supplement["kind"].lower().split())
-                return self.list_at(text, supplement.end(), f"{item.series} {item.number} {kind}", edges, strict=strict)
+            if supplement and len(item.series) < _LONGEST_SERIES:  # what follows is meant, not the figure before
+                series = f"{item.series} {item.number} {' '.join(supplement['kind'].lower().split())}"
+                items, ends_range, position = [], False, supplement.end()
+                continue
             if ends_range and items and item.series == series:  # "S1–4" is S1 to S4
                 item = replace(item, series=items[-1].series)
             items.append(replace(item, ends_range=ends_range))
@@ -87,7 +89,8 @@ class Numbers:
         if not match:
             return None
         prefix, number, end = match["prefix"] or "", match["number"] or match["letter"], match.end()
-        edge = next((edge for edge in edges if match.start("number") < edge < end), None)
+        after = bisect_right(edges, match.start("number"))
+        edge = edges[after] if after < len(edges) and edges[after] < end else None
         if edge is not None and match["number"]:  # a citation as superscript: "Figure 1" and "4", not "Figure 14"
             number, end = text[match.start("number") : edge].rstrip("."), edge
         number = _plain_number(number)
@@ -230,6 +233,7 @@ _LETTER = r"(?:[A-Z]{1,4}|[a-z]{1,3})(?:[ivx]{1,4})?['′]?(?![^\W_])"
 _NEXT_LETTER = r"(?:[A-Z]|[b-z]|a(?=[),.;:\]–-]|$)|[ivx]{1,4})(?:[ivx]{1,4})?['′]?(?![^\W_])"
 _LETTERS = rf"{_LETTER}(?:(?:\s*[,/&–—‑-]\s*(?:and\s+)?|\s+(?:and|to|und|bis|et|y|e|и)\s+){_NEXT_LETTER})*"
 _PANELS = re.compile(rf"\s?\({_LETTERS}\)|{_LETTERS}")
+_LONGEST_SERIES = 100
 _PANEL_LABEL = re.compile(r"\s*(?:panel|part|teil)?\s*[(\[]?(?P<panel>[A-Za-z])[)\].:]*\s*$", re.IGNORECASE)
 _AND = re.compile(
     r"\s*[,;/&、，和与及と]\s*(?:(?:and|or|und|oder|et|ou|y|o|e|и|&)\s+)?"

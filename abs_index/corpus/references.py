@@ -52,43 +52,52 @@ class FigureReferences:
 
     def figures_in(self, text: ReferringText) -> tuple[str, ...]:
         """Ids of the figures that `text` refers to, each once, in the order of the document."""
-        reading = _Reading(text, [self._resolve(reference) for reference in text.references])
+        reading = _Reading.of(text, self._targets)
         found: set[str] = set()
         for items in self._lists(reading):
             found.update(self._of_list(items, reading))
         for index, reference in enumerate(text.references):
-            found.update(self._of_reference(reference, reading.panels.get(index, frozenset()), reading.words))
+            found.update(self._of_reference(reference, reading.panels.get(index, set()), reading.words))
         return tuple(sorted(found, key=self._order.__getitem__))
-
-    def _resolve(self, reference: Reference) -> tuple[str, ...]:
-        return tuple(figure for target in reference.targets for figure in self._targets.get(target, ()))
 
     def _lists(self, reading: _Reading) -> Iterator[list[Item]]:
         """The lists of numbers after "Figure" and the like; then those that only a reference makes one ("2–4")."""
-        taken: set[int] = set()
+        read: set[int | None] = set()
         for items in self._numbers.lists(reading.words, reading.edges):
-            taken.update(item.start for item in items)
+            read.update(reading.owners.get(item.start) for item in items)
             yield items
-        for reference, figures in zip(reading.references, reading.resolved, strict=True):
-            if figures and not any(reference.start <= start < reference.end for start in taken):
+        for index, (reference, figures) in enumerate(zip(reading.references, reading.resolved, strict=True)):
+            if figures and index not in read and reference.start < reference.end:
                 series = self._labels.series.get(figures[0], "figure")
                 items = self._numbers.list_at(reading.words, reference.start, series, reading.edges)
-                taken.update(item.start for item in items)
-                yield [item for item in items if item.start >= reference.start]
+                read.update(reading.owners.get(item.start) for item in items)
+                yield items
 
     def _of_list(self, items: list[Item], reading: _Reading) -> Iterator[str]:
+        listed = self._references_with_lists(items, reading)
         before: Item | None = None
         for item in items:
-            index = reading.reference_at(item.start)
-            if index is None:
+            index = reading.owners.get(item.start)
+            if index is None or index in listed:
                 yield from self._labels.find(item)
-            elif reading.resolved[index]:
-                reading.panels[index] = reading.panels.get(index, frozenset()) | set(item.panels)
-                if self._is_named_beside(index, items, reading):
-                    yield from self._labels.find(item)
+            if index is not None:
+                reading.panels.setdefault(index, set()).update(item.panels)
             if before and item.ends_range and reading.is_figure(before) and reading.is_figure(item):
                 yield from self._between(before, item, reading)
             before = item
+
+    def _references_with_lists(self, items: list[Item], reading: _Reading) -> set[int]:
+        """References whose words list their target beside others: `rid` holds one id, the text "Figures 1, 2 and 3"."""
+        inside: defaultdict[int, list[Item]] = defaultdict(list)
+        for item in items:
+            if (index := reading.owners.get(item.start)) is not None:
+                inside[index].append(item)
+        return {
+            index
+            for index, own in inside.items()
+            if len(own) > 1
+            and any(not set(reading.resolved[index]).isdisjoint(self._labels.find(item)) for item in own)
+        }
 
     def _between(self, first: Item, last: Item, reading: _Reading) -> Iterator[str]:
         """What lies inside a range: by number; where the figures have none, by their order in the document."""
@@ -99,13 +108,7 @@ class FigureReferences:
         else:
             yield from self._labels.between(first, last)
 
-    def _is_named_beside(self, index: int, items: list[Item], reading: _Reading) -> bool:
-        """Whether the words of a reference list its target and others: `rid` holds one id, the text "Figures 1–3"."""
-        inside = [item for item in items if reading.reference_at(item.start) == index]
-        targets = set(reading.resolved[index])
-        return len(inside) > 1 and any(targets.intersection(self._labels.find(item)) for item in inside)
-
-    def _of_reference(self, reference: Reference, panels: frozenset[str], words: str) -> Iterator[str]:
+    def _of_reference(self, reference: Reference, panels: set[str], words: str) -> Iterator[str]:
         if not any(reference.targets):
             yield from self._labels.named(words[reference.start : reference.end])
         for target in reference.targets:
@@ -135,8 +138,10 @@ class _Labels:
         return {number for _, number in self._numbered if "." in number}
 
     def _add(self, figure: Figure) -> None:
-        own = number_of_label(figure.label) if figure.label else number_at_start(figure.caption.normalised)
         shared = number_of_label(figure.group.label) if figure.group else None
+        own = number_at_start(figure.label or figure.caption.normalised)
+        if figure.label and (own or not shared):  # in a group "1" is the number of a part
+            own = number_of_label(figure.label)
         if panel := panel_of_label(figure.label):
             self.panels[figure.id] = panel
         if shared:
@@ -178,39 +183,38 @@ def _as_key(number: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdecimal() else -1 for part in number.split("."))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Reading:
-    """One text while it is looked through: the figures of each reference, and (by its index) the panels it names."""
+    """One text while it is looked through.
 
-    text: ReferringText
+    `resolved`: the figures of each reference. `owners`: position in the text → index of the reference with a target
+    that stands there. `edges`: where references start and end; no number goes on across them. `panels`: index of a
+    reference → the panel letters that its words name.
+    """
+
+    words: str
+    references: tuple[Reference, ...]
     resolved: list[tuple[str, ...]]
-    panels: dict[int, frozenset[str]] = field(default_factory=dict)
+    owners: dict[int, int]
+    edges: list[int]
+    panels: dict[int, set[str]] = field(default_factory=dict)
 
-    @property
-    def words(self) -> str:
-        return self.text.text.normalised
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        return self.text.references
-
-    @property
-    def edges(self) -> list[int]:
-        """Where references start and end: no number goes on across them."""
-        return sorted(edge for reference in self.references for edge in (reference.start, reference.end))
-
-    def reference_at(self, position: int) -> int | None:
-        """The index of the reference with a target that `position` lies in."""
-        for index, reference in enumerate(self.references):
-            if reference.start <= position < reference.end and any(reference.targets):
-                return index
-        return None
+    @classmethod
+    def of(cls, text: ReferringText, targets: Mapping[str, tuple[str, ...]]) -> _Reading:
+        references = text.references
+        resolved = [tuple(id_ for target in each.targets for id_ in targets.get(target, ())) for each in references]
+        owners: dict[int, int] = {}
+        for index, reference in enumerate(references):
+            if any(reference.targets):
+                owners |= dict.fromkeys(range(reference.start, reference.end), index)
+        edges = sorted({edge for reference in references for edge in (reference.start, reference.end)})
+        return cls(text.text.normalised, references, resolved, owners, edges)
 
     def figures_at(self, position: int) -> tuple[str, ...]:
         """The figures of the reference that `position` lies in."""
-        index = self.reference_at(position)
+        index = self.owners.get(position)
         return () if index is None else self.resolved[index]
 
     def is_figure(self, item: Item) -> bool:
         """False for a number that is the words of a reference to something else, a table or a citation."""
-        return self.reference_at(item.start) is None or bool(self.figures_at(item.start))
+        return item.start not in self.owners or bool(self.figures_at(item.start))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -249,6 +250,20 @@ class TestGroups:
         assert found("Figure 2", references) == "a b"
         assert found("Figure 2b and 3", references) == "b c"
         assert found("Figures 2a–3", references) == "a c"
+
+
+def test_numbers_of_parts_are_no_numbers_of_figures() -> None:
+    references = FigureReferences([Figure("f1", "Figure 1"), Figure("p1", "1", group=GROUP)], {"g": ["p1"]})
+    assert found("Figure 1", references) == "f1"
+    assert found("Figure 2", references) == "p1"
+
+
+@pytest.mark.parametrize("repeated", ["1, ", "A,", "–2", "—figure supplement 1", "S1 ", "Fig 1 ", "Supp. ", " and "])
+def test_long_lists_cost_little(repeated: str) -> None:
+    started = time.process_time()
+    found(f"Figures 1{repeated * 2000}")
+    found("".join(f"[Figure {n}>f1]{repeated}" for n in range(1000)))
+    assert time.process_time() - started < 3
 
 
 def test_each_once_in_the_order_of_the_document() -> None:
