@@ -148,8 +148,8 @@ class Index:
         return vector
 
     def _features(self, image: ImageLike) -> ImageFeatures:
-        model = self._loaded_model()
         picture = image.convert("RGB") if isinstance(image, Image.Image) else _read(Path(image))
+        model = self._loaded_model()
         return model.encode_images(model.preprocess(picture)[None])
 
     def _loaded_model(self) -> PairModel:
