@@ -117,7 +117,6 @@ class _Walk:
         self._root = root
         self._settings = settings
         self._identities = identities
-        self._files: Files | None = None
         self._readers: dict[type[Reader], Reader] = {}
 
     def read(self, files: Files, entry: str | Reject) -> Iterator[tuple[str, Document | Reject]]:
@@ -128,7 +127,7 @@ class _Walk:
         try:
             head = files.head(entry, _HEAD)
         except RejectedError as error:
-            if self._is_expected(entry):
+            if self._is_expected(files, entry):
                 yield self._refuse(Reject(files.prefix + entry, error.reason, error.detail))
             return
         if is_picture(head):
@@ -137,18 +136,19 @@ class _Walk:
         reader = None if kind else next((reader for reader in READERS if reader.recognises(head)), None)
         if reader:
             read = self._read_document(files, entry, head, reader)
-            if self._is_expected(entry) or not _is_refused(read[1], NOT_A_DOCUMENT):
+            if self._is_expected(files, entry) or not _is_refused(read[1], NOT_A_DOCUMENT):
                 yield read
         elif kind and isinstance(files, FolderFiles):
             yield from self._read_archive(files, entry, kind)
         elif kind:
             yield self._refuse(Reject(files.prefix + entry, NESTED_ARCHIVE))
-        elif self._is_expected(entry) and not _DESCRIPTIONS.match(head):
+        elif self._is_expected(files, entry) and not _DESCRIPTIONS.match(head):
             yield self._refuse(Reject(files.prefix + entry, *_why_not(entry, head)))
 
-    def _is_expected(self, name: str) -> bool:
+    def _is_expected(self, files: Files, name: str) -> bool:
         """Whether a file ought to be a document or an archive: by its name, or because it was named as the corpus."""
-        return bool(self._root.file) or name.lower().endswith(_EXPECTED_SUFFIXES)
+        is_root = files.prefix + name == self._root.file
+        return is_root or name.lower().endswith(_EXPECTED_SUFFIXES)
 
     def _read_archive(
         self, files: FolderFiles, name: str, kind: ArchiveKind
@@ -160,8 +160,10 @@ class _Walk:
             return
         for reject in archive.rejects:
             yield self._refuse(reject)
+        readers_outside, self._readers = self._readers, {}
         for member in archive.names():
             yield from self.read(archive, member)
+        self._readers = readers_outside
 
     def _read_document(
         self, files: Files, name: str, head: bytes, reader: type[Reader]
@@ -180,9 +182,7 @@ class _Walk:
         return source, replace(document, id=identity, source=source, rejects=rejects)
 
     def _reader(self, files: Files, reader: type[Reader]) -> Reader:
-        """The one instance of a reader for these files."""
-        if files is not self._files:
-            self._files, self._readers = files, {}
+        """The one instance of a reader for these files: some look at all files of a corpus, once."""
         if reader not in self._readers:
             self._readers[reader] = reader(files)
         return self._readers[reader]

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from abs_index.corpus.document import Document, Reject
+from abs_index.corpus.files import Files
 from abs_index.corpus.folder import FolderFiles
 from abs_index.corpus.read import read_corpus, read_sources
+from abs_index.corpus.readers.jats import JatsReader
 from abs_index.corpus.rejects import (
     ARCHIVE_TOO_LARGE,
     DAMAGED_ARCHIVE,
@@ -169,6 +171,28 @@ def test_a_root_may_be_a_folder_an_archive_or_a_document(tmp_path: Path) -> None
     assert [document.path for document in documents(package)] == ["p.tar.gz/pkg/a.xml"]
     (document,) = documents(tree / "b.xml")
     assert (document.path, document.source, document.figures[0].images) == ("b.xml", "tree", ("a.png",))
+
+
+def test_in_an_archive_that_is_the_corpus_other_files_are_passed_over_too(tmp_path: Path) -> None:
+    package = write_zip(tmp_path / "p.zip", PACKAGE | {"pkg/LICENSE": b"Free", "pkg/a.pdf": b"%PDF-1.4"})
+    assert [item.path for item in read_corpus([package])] == ["p.zip/pkg/a.xml"]
+
+
+def test_a_format_has_one_reader_for_a_folder_and_one_for_each_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Files] = []
+
+    class Counting(JatsReader):
+        def __init__(self, files: Files) -> None:
+            made.append(files)
+            super().__init__(files)
+
+    monkeypatch.setattr("abs_index.corpus.read.READERS", (Counting,))
+    write_tree(tmp_path, {"a.xml": article("x.png"), "c.xml": article("x.png")})
+    write_zip(tmp_path / "b.zip", {"d.xml": article("x.png"), "e.xml": article("x.png")})
+    assert [document.files.prefix for document in documents(tmp_path)] == ["", "b.zip/", "b.zip/", ""]
+    assert [files.prefix for files in made] == ["", "b.zip/"]
 
 
 def test_a_root_that_is_no_document_is_a_reject(tmp_path: Path) -> None:
