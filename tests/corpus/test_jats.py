@@ -357,6 +357,10 @@ class TestFormulas:
             f"<inline-formula>{TEX}</inline-formula>",
             f"<inline-formula>{MATHML}</inline-formula>",
             f"<alternatives>{MATHML}{TEX}</alternatives>",
+            f"<alternatives><inline-formula>{TEX}</inline-formula><inline-graphic xlink:href='e.png'/></alternatives>",
+            f"<inline-formula>{TEX} {MATHML}</inline-formula>",
+            f"{TEX}{MATHML}",
+            f"{MATHML}\n{TEX}",
             MATHML,
             TEX,
             "<inline-formula><inline-graphic xlink:href='e.png'/></inline-formula>",
@@ -488,6 +492,10 @@ class TestPlaces:
             (("f1",), "Author response"),
             (("r1",), "Author response"),
         ]
+
+    def test_responses(self) -> None:
+        reply = f"<response><body><p>Like Figure 1.</p>{figure('r1', 'Figure R1', image='b.png')}</body></response>"
+        assert mentions(read(article(figure(), after=reply))) == [("f1", "Like Figure 1.")]
 
     def test_a_translation_means_its_own_figures(self) -> None:
         translation = (

@@ -106,11 +106,18 @@ def read_title(element: Element | None) -> str:
 def _add_content(
     builder: TextBuilder, element: Element, without: frozenset[str], *, nested: bool, top: bool = False
 ) -> None:
+    rendered = ""  # the kind of formula that stands directly before
     for piece in content_of(element):
         if isinstance(piece, str):
             builder.add(piece)
-        elif not (top and local_name(piece) in without):
+            rendered = rendered if piece.isspace() else ""
+            continue
+        name = local_name(piece)
+        if (rendered, name) in (("math", "tex-math"), ("tex-math", "math")):
+            rendered = ""  # the same formula a second time
+        elif not (top and name in without):
             _add_element(builder, piece, nested=nested)
+            rendered = name
 
 
 def _add_element(builder: TextBuilder, element: Element, *, nested: bool) -> None:
@@ -143,7 +150,7 @@ def _targets(element: Element, name: str) -> tuple[str, ...]:
 
 def _add_alternatives(builder: TextBuilder, element: Element, *, nested: bool) -> None:
     """One of several renderings of the same: a formula, else the words."""
-    for name in ("math", "tex-math", "textual-form"):
+    for name in ("inline-formula", "disp-formula", "math", "tex-math", "textual-form"):
         if (found := find(element, name)) is not None:
             _add_element(builder, found, nested=nested)
             return
