@@ -55,8 +55,11 @@ class Rows:
     """A file of rows, read where it lies."""
 
     def __init__(self, table: pa.Table) -> None:
-        self._batches: list[pa.RecordBatch] = table.to_batches()
-        self._schema = table.schema
+        names = table.schema.names
+        self._names: list[str] = names
+        self._batches: list[dict[str, pa.Array]] = [
+            dict(zip(names, batch.columns, strict=True)) for batch in table.to_batches()
+        ]
         self._count: int = table.num_rows
 
     @classmethod
@@ -70,7 +73,7 @@ class Rows:
     def chunks(self, *columns: str) -> Iterator[tuple[pa.Array, ...]]:
         """The whole columns, a batch at a time, in the order of the ordinals."""
         for batch in self._batches:
-            yield tuple(batch.column(name) for name in columns)
+            yield tuple(batch[name] for name in columns)
 
     def mask(self, chunks: Iterator[Mask]) -> Mask:
         """One mask over all ordinals from one mask a batch."""
@@ -78,12 +81,12 @@ class Rows:
 
     def take(self, ordinals: Sequence[int] | Ordinals, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Rows as dictionaries, in the order of `ordinals`."""
-        names = self._schema.names if columns is None else columns
+        names = self._names if columns is None else columns
         rows = []
         for ordinal in ordinals:
             number, position = divmod(int(ordinal), ROWS_A_BATCH)
             batch = self._batches[number]
-            rows.append({name: batch.column(name)[position].as_py() for name in names})
+            rows.append({name: batch[name][position].as_py() for name in names})
         return rows
 
     def numbers(self, column: str, ordinals: Sequence[int] | Ordinals) -> Ordinals:
@@ -92,7 +95,7 @@ class Rows:
         values = np.empty(len(index), dtype=np.int64)
         for number in np.unique(index // ROWS_A_BATCH):
             there = index // ROWS_A_BATCH == number
-            chunk = self._batches[number].column(column).to_numpy()
+            chunk = self._batches[number][column].to_numpy()
             values[there] = chunk[index[there] % ROWS_A_BATCH]
         return values
 

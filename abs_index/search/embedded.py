@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from abs_index.errors import UsageError
 from abs_index.indexing.lexical import Highlighter
-from abs_index.indexing.rows import Ordinals
+from abs_index.indexing.rows import Mask, Ordinals
 from abs_index.indexing.structures import Structures
 from abs_index.indexing.table import Table
 from abs_index.model.base import Floats
@@ -22,6 +23,7 @@ from abs_index.search.snippets import cut
 
 _AHEAD = 4
 _MOST_CANDIDATES = 10
+_REMEMBERED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Embedded:
     def __init__(self, structures: Structures) -> None:
         """Use `open`."""
         self._of = structures
+        # What one search needs twice; and a reader who turns pages, or changes the query only, sends filters again.
+        self._parsed = lru_cache(_REMEMBERED)(lambda query: parse_query(query, structures.lexical))
+        self._pair_mask = lru_cache(_REMEMBERED)(self._find_pair_mask)
+        self._figure_mask = lru_cache(_REMEMBERED)(self._find_figure_mask)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -58,7 +64,7 @@ class Embedded:
 
     def match(self, query: str, k: int, filters: Filters) -> list[Found]:
         """Figures by what their pairs say. A blank query finds everything, the newest documents first."""
-        parsed = parse_query(query, self._of.lexical)
+        parsed = self._parsed(query)
         if parsed is None:
             return self._newest(k, filters)
         restricted = filters.restrict(parsed, self._of.lexical.schema)
@@ -71,7 +77,7 @@ class Embedded:
 
     def near_pair(self, vector: Floats, k: int, filters: Filters) -> list[Found]:
         """Figures by how near a pair of theirs is to a pair embedding (pair_dim,)."""
-        mask = filters.pair_mask(self._of.pairs, self._of.figures) if filters else None
+        mask = self._pair_mask(filters) if filters else None
 
         def best(limit: int) -> tuple[Ordinals, Floats]:
             (nearest,) = self._of.pair_vectors.nearest(vector, limit, mask)
@@ -81,7 +87,7 @@ class Embedded:
 
     def near_image(self, vector: Floats, k: int, filters: Filters, without: int | None = None) -> list[Found]:
         """Figures by how near their image is to an image embedding (image_dim,). `without` leaves one figure out."""
-        mask = filters.figure_mask(self._of.pairs, self._of.figures) if filters else None
+        mask = self._figure_mask(filters) if filters else None
         (nearest,) = self._of.image_vectors.nearest(vector, k + (without is not None), mask)
         found = zip(nearest.ordinals.tolist(), nearest.scores.tolist(), strict=True)
         return [Found(figure, None, score) for figure, score in found if figure != without][:k]
@@ -100,11 +106,18 @@ class Embedded:
         return [Found(figure, int(pairs[row]), float(scores[row])) for figure, row in rows]
 
     def _newest(self, k: int, filters: Filters) -> list[Found]:
-        passing = np.flatnonzero(filters.figure_mask(self._of.pairs, self._of.figures))
+        passing = np.flatnonzero(self._figure_mask(filters))
         years = [year.fill_null(np.iinfo(np.int32).min).to_numpy() for (year,) in self._of.figures.chunks("year")]
         chosen = np.concatenate([np.zeros(0, dtype=np.int32), *years])[passing]
         order = np.argsort(-chosen.astype(np.int64), kind="stable")[:k]
         return [Found(figure, None, 0.0) for figure in passing[order].tolist()]
+
+    def _find_pair_mask(self, filters: Filters) -> Mask:
+        return filters.pair_mask(self._of.pairs, self._of.figures)
+
+    def _find_figure_mask(self, filters: Filters) -> Mask:
+        pair_mask = self._pair_mask(filters) if filters.of_pairs else None
+        return filters.figure_mask(self._of.pairs, self._of.figures, pair_mask)
 
     # figures
 
@@ -161,7 +174,7 @@ class Embedded:
         shown = [firsts.get(item.figure) if item.pair is None else item.pair for item in found]
         pairs = iter(self._of.pairs.take([pair for pair in shown if pair is not None]))
         figures = self._of.figures.take([item.figure for item in found], _SHOWN)
-        parsed = parse_query(query, self._of.lexical)
+        parsed = self._parsed(query)
         highlighter = None if parsed is None else self._of.lexical.highlighter(parsed)
         return [
             Hit(**_facts(figure), score=item.score, **_evidence(None if pair is None else next(pairs), highlighter))
@@ -176,7 +189,7 @@ class Embedded:
         wanted[list(figures)] = True
         mask = self._of.pairs.mask(wanted[owner.to_numpy()] for (owner,) in self._of.pairs.chunks("figure"))
         if filters.of_pairs:
-            mask &= filters.pair_mask(self._of.pairs, self._of.figures)
+            mask &= self._pair_mask(filters)
         pairs = np.flatnonzero(mask)
         owners = self._of.pairs.numbers("figure", pairs)
         return {figure: pairs[owners == figure] for figure in figures}

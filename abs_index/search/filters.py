@@ -121,14 +121,19 @@ class Filters:
         """What passes, as one truth value a pair."""
         return pairs.mask(self._pair_chunks(pairs, self._facts_mask(figures)))
 
-    def figure_mask(self, pairs: Rows, figures: Rows) -> Mask:
-        """The figures that pass: with a restriction on pairs, those of which a pair passes."""
-        passing = self._facts_mask(figures)
+    def figure_mask(self, pairs: Rows, figures: Rows, pair_mask: Mask | None = None) -> Mask:
+        """The figures that pass: with a restriction on pairs, those of which a pair passes.
+
+        `pair_mask` saves time where it was computed before.
+        """
         if not self.of_pairs:
-            return passing
+            return self._facts_mask(figures)
+        mask = self.pair_mask(pairs, figures) if pair_mask is None else pair_mask
         found = np.zeros(len(figures), dtype=np.bool_)
-        for (owner,), mask in zip(pairs.chunks("figure"), self._pair_chunks(pairs, passing), strict=True):
-            found[owner.to_numpy()[mask]] = True
+        start = 0
+        for (owner,) in pairs.chunks("figure"):
+            found[owner.to_numpy()[mask[start : start + len(owner)]]] = True
+            start += len(owner)
         return found
 
     def _terms(self) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -162,8 +167,8 @@ class Filters:
             if self.min_prob is not None:
                 mask &= prob.to_numpy(zero_copy_only=False) >= np.float32(self.min_prob)
             for column, values in zip(codes, coded.values(), strict=True):
-                wanted = pc.index_in(pa.array(values, pa.string()), column.dictionary).to_numpy()
-                mask &= np.isin(column.indices.to_numpy(), wanted)
+                wanted = pc.is_in(column.dictionary, pa.array(values, pa.string()))
+                mask &= wanted.to_numpy(zero_copy_only=False)[column.indices.to_numpy()]
             yield mask
 
     @property
