@@ -44,8 +44,8 @@ class FigureReferences:
         preferred: Iterable[str] = (),
     ) -> None:
         self._order = {figure.id: position for position, figure in enumerate(figures)}
-        self._targets: dict[str, tuple[str, ...]] = {id_: tuple(ids) for id_, ids in (aliases or {}).items()}
-        self._targets |= {figure.id: (figure.id,) for figure in figures}
+        self._targets: dict[str, tuple[str, ...]] = {figure.id: (figure.id,) for figure in figures}
+        self._targets |= {id_: tuple(ids) for id_, ids in (aliases or {}).items()}
         first = set(preferred)
         self._labels = _Labels(sorted(figures, key=lambda figure: figure.id not in first))
         self._numbers = Numbers(self._labels.phrases, self._labels.compound)

@@ -247,6 +247,14 @@ class TestGroups:
         assert [each.images for each in document.figures] == [("a.png",), ("b.png",)]
         assert [figure for figure, _ in mentions(document)] == ["f1"]
 
+    def test_a_group_that_is_a_figure_too(self) -> None:
+        document = read(
+            f'<fig-group id="g"><caption><p>All.</p></caption><graphic xlink:href="c.png"/>'
+            f"{figure('f1', 'a')}</fig-group>"
+            '<p><xref rid="g">All</xref>.</p>'
+        )
+        assert [figure for figure, _ in mentions(document)] == ["g", "f1"]
+
     def test_a_figure_that_only_holds_figures_is_a_group(self) -> None:
         document = read(
             '<fig id="g"><label>Figure 7</label><caption><p>Both.</p>'
@@ -493,6 +501,12 @@ class TestPlaces:
             (("r1",), "Author response"),
         ]
 
+    def test_a_translation_that_repeats_the_ids(self) -> None:
+        link = '<p>(<xref rid="f1">1</xref>)</p>'
+        translation = f"<sub-article><body>{link}{figure('f1', 'Figura 1', image='b.png')}</body></sub-article>"
+        document = read(article(f"{figure()}{link}{figure('f1', 'Figure 2', image='c.png')}", after=translation))
+        assert [each.figures for each in document.mentions] == [("f1",), ("f1-3",)]
+
     def test_responses(self) -> None:
         reply = f"<response><body><p>Like Figure 1.</p>{figure('r1', 'Figure R1', image='b.png')}</body></response>"
         assert mentions(read(article(figure(), after=reply))) == [("f1", "Like Figure 1.")]
@@ -594,6 +608,50 @@ class TestFront:
     )
     def test_years(self, dates: str, wanted: int | None) -> None:
         assert read(article(figure(), front=f"<article-meta>{dates}</article-meta>")).year == wanted
+
+    @pytest.mark.parametrize(
+        ("permissions", "wanted"),
+        [
+            (
+                "<license><ali:license_ref>http://l.example/by</ali:license_ref><license-p>Free</license-p></license>",
+                "http://l.example/by",
+            ),
+            (
+                "<license>"
+                "<license-p>Under <ext-link xlink:href='http://creativecommons.org/licenses/by/3.0/'>"
+                "CC BY</ext-link></license-p></license>",
+                "http://creativecommons.org/licenses/by/3.0/",
+            ),
+            ("<license license-type='open-access'><license-p>Free  to\nuse</license-p></license>", "Free to use"),
+            ("<license license-type='open-access'/>", "open-access"),
+            ("<copyright-statement>© 2020</copyright-statement>", "© 2020"),
+            ("", ""),
+        ],
+    )
+    def test_licences(self, permissions: str, wanted: str) -> None:
+        front = f"<article-meta><permissions>{permissions}</permissions></article-meta>"
+        assert read(article(figure(), front=front)).licence == wanted
+
+    def test_names_in_other_forms(self) -> None:
+        meta = (
+            "<journal-meta><journal-id journal-id-type='nlm-ta'>Kit</journal-id>"
+            "<abbrev-journal-title>Kites J</abbrev-journal-title></journal-meta>"
+            "<article-meta><contrib-group><contrib><anonymous/></contrib><contrib><name-alternatives><name>"
+            "<surname>A</surname></name>"
+            "<name><surname>B</surname></name></name-alternatives></contrib><contrib><name><prefix>Dr</prefix>"
+            "<surname>C</surname>"
+            "<given-names>D</given-names><suffix>Jr</suffix></name></contrib></contrib-group><kwd-group><compound-kwd>"
+            "<compound-kwd-part>wind</compound-kwd-part><compound-kwd-part>speed</compound-kwd-part>"
+            "</compound-kwd></kwd-group></article-meta>"
+        )
+        document = read(article(figure(), front=meta))
+        assert document.container == "Kites J"
+        assert document.authors == ("A", "D C Jr")
+        assert document.keywords == ("wind speed",)
+
+    def test_an_article_without_front_matter(self) -> None:
+        document = read(article(figure(), attributes='xml:lang="de"'))
+        assert (document.title, document.container, document.year, document.language) == ("", "", None, "de")
 
     def test_formulas_in_titles_stay_readable(self) -> None:
         title = (

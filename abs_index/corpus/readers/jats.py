@@ -80,7 +80,7 @@ def _mentions(article: Element, figures: Figures) -> Iterator[Mention]:
         if paragraph.part not in references:
             # "Figure 1" without a link means the one of the same part: the response has figures of its own.
             near = [id_ for id_, part in figures.parts.items() if part == paragraph.part]
-            references[paragraph.part] = FigureReferences(figures.usable, figures.aliases, near)
+            references[paragraph.part] = FigureReferences(figures.usable, figures.aliases_in(paragraph.part), near)
         found = references[paragraph.part].figures_in(paragraph.text)
         if found:
             yield Mention(paragraph.text.text, found, paragraph.section)

@@ -21,13 +21,20 @@ class Figures:
     """The figures of one article: the usable ones, the refused ones, and what else refers to them.
 
     `aliases`: the id of a group, or of something inside a figure → ids of figures. `parts`: a figure's id → the part
-    of the article that it stands in, numbered as in `read_paragraphs`.
+    of the article that it stands in, numbered as in `read_paragraphs`. `renamed`: a figure's id → the one in the file,
+    where another figure has taken that before.
     """
 
     usable: list[Figure] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     aliases: dict[str, list[str]] = field(default_factory=dict)
     parts: dict[str, int] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+
+    def aliases_in(self, part: int) -> dict[str, list[str]]:
+        """The aliases as they are meant in one part: a translation may repeat the ids of the article."""
+        own = {wanted: [id_] for id_, wanted in self.renamed.items() if self.parts[id_] == part}
+        return self.aliases | {wanted: ids for wanted, ids in own.items() if self.parts.get(wanted) != part}
 
 
 def read_figures(article: Element, files: Files, name: str) -> Figures:
@@ -36,15 +43,18 @@ def read_figures(article: Element, files: Files, name: str) -> Figures:
     elements = list(_figure_elements(article))
     ids = _Ids({attribute(element, "id").strip() for element, _ in elements})
     for element, part in elements:
-        id_ = ids.take(attribute(element, "id").strip() or _anchor(element))
+        wanted = attribute(element, "id").strip() or _anchor(element)
+        id_ = ids.take(wanted)
         pictures = pictures_of(element)
         images, rejects = find_images(pictures, files, name, id_, what_it_holds(element))
         figures.rejects.extend(rejects)
         if images:
             figures.usable.append(_read_figure(element, pictures, id_, images))
             figures.parts[id_] = part
+            if wanted and wanted != id_:
+                figures.renamed[id_] = wanted
             for alias in _ids_for(element):
-                figures.aliases.setdefault(alias, []).append(id_)
+                figures.aliases.setdefault(alias, [alias] if alias in figures.parts else []).append(id_)
     return figures
 
 
@@ -184,10 +194,10 @@ def _anchor(element: Element) -> str:
 
 
 def _ids_for(element: Element) -> Iterator[str]:
-    """Other ids that stand for a figure: its own (where it had to be changed), those inside it, and its groups'."""
+    """Other ids that stand for a figure: those inside it, and its groups'."""
     inside = [below for below in element.iter(*_INSIDE_FIGURE) if _holder(below) is element]
-    for holder in (element, *inside, *_groups_of(element)):
-        if id_ := attribute(holder, "id").strip():
+    for holder in (*inside, *_groups_of(element)):
+        if holder is not element and (id_ := attribute(holder, "id").strip()):
             yield id_
     for group in _groups_of(element):
         for caption in children(group, "caption", "label"):

@@ -129,7 +129,7 @@ def _name(name: Element) -> str:
     if local_name(name) == "collab":
         return " ".join("".join(_own_words(name)).split())
     parts = {local_name(part): words_of(part) for part in children(name)}
-    order = ["prefix", "given-names", "surname", "suffix"]
+    order = ["given-names", "surname", "suffix"]
     if attribute(name, "name-style") == "eastern":
         order = ["surname", "given-names"]
     return " ".join(parts[part] for part in order if parts.get(part)) or words_of(name)
