@@ -8,14 +8,18 @@ ordinals, and every search looks at all. Above it they are sorted by their neare
 file: Sivic and Zisserman 2003), and a search without a filter looks only at the lists of the `probes` nearest centres.
 A search with a filter always looks at every vector that the filter passes, so it gives exactly what a comparison with
 all of these would give, however few they are.
+
+With `faiss-gpu` and a GPU, searches without a filter look at all vectors there, as far as they fit.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,8 @@ from numpy.typing import NDArray
 
 from abs_index.indexing.rows import Mask, Ordinals
 from abs_index.model.base import Floats
+
+logger = logging.getLogger(__name__)
 
 # The stubs that come with FAISS describe its C++ classes, not what its Python layer makes of them.
 faiss: Any = import_module("faiss")
@@ -36,6 +42,7 @@ _STARTS = "starts.npy"
 _ORDINALS = "ordinals.bin"
 _ORDINAL = np.dtype("<u4")
 _SAMPLE = 50_000
+_MOST_ON_GPU = 2048  # results that a search on a GPU can give
 _MOST_LISTS = 1024
 _FEWEST_TO_TRAIN = 39  # vectors a centre below which FAISS warns of poor ones
 
@@ -47,6 +54,7 @@ class VectorSettings:
     shard_bytes: int = 32 * 2**20
     flat_limit: int = 1_000_000
     probes: int = 32
+    gpu: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +220,36 @@ class Vectors:
         directed, usable = unit(queries.reshape(-1, self._dim))
         if not usable.all():
             raise ValueError("a query vector has no direction (all zeros, NaN or infinite)")
+        if mask is None and self._on_gpu is not None:
+            return self._search_gpu(self._on_gpu, directed, k)
         if mask is None and self._lists:
             probed = self._lists.probe(directed, self._settings.probes, len(self))
             return [self._among(query[None], k, allowed)[0] for query, allowed in zip(directed, probed, strict=True)]
         return self._among(directed, k, None if mask is None else mask[self._ordinals])
+
+    @cached_property
+    def _on_gpu(self) -> Any | None:
+        """All vectors on the first GPU; None where there is none, or where they do not fit.
+
+        Copied when the first search needs them. Flat indexes on a GPU know no selectors, so filters stay with the CPU.
+        """
+        if not self._settings.gpu or not len(self) or faiss.get_num_gpus() < 1:
+            return None
+        try:
+            index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), self._dim)
+            for shard in self._shards:
+                index.add(shard.vectors)
+        except RuntimeError as error:
+            logger.warning("vectors stay on the CPU: %s", str(error).partition("\n")[0])
+            return None
+        return index
+
+    def _search_gpu(self, index: Any, queries: Floats, k: int) -> list[Neighbours]:
+        k = min(k, len(self))
+        if not 1 <= k <= _MOST_ON_GPU:
+            return self._among(queries, k, None)
+        scores, positions = index.search(queries, k)
+        return [self._best(*row, k) for row in zip(scores, positions, strict=True)]
 
     def vector(self, ordinal: int) -> Floats | None:
         """The vector (dim,) of an ordinal, at unit length, or None where it has none."""

@@ -172,7 +172,7 @@ class Embedded:
         of_images = [item.figure for item in found if item.pair is None]
         firsts = {figure: pairs[0] for figure, pairs in self._pairs_of(of_images, filters).items() if len(pairs)}
         shown = [firsts.get(item.figure) if item.pair is None else item.pair for item in found]
-        pairs = iter(self._of.pairs.take([pair for pair in shown if pair is not None]))
+        pairs = iter(self._of.pairs.take([pair for pair in shown if pair is not None], _SHOWN_OF_PAIRS))
         figures = self._of.figures.take([item.figure for item in found], _SHOWN)
         parsed = self._parsed(query)
         highlighter = None if parsed is None else self._of.lexical.highlighter(parsed)
@@ -197,6 +197,9 @@ class Embedded:
 
 _SHOWN = ("key", "document", "figure", "label", "caption_raw", "image", "path", "source", "title", "container", "year")
 """Columns of a figure that `_facts` needs."""
+
+_SHOWN_OF_PAIRS = ("pair", "role", "section", "text_raw", "abs", "prob", "abs_prob", "kind", "kind_prob")
+"""Columns of a pair that `_evidence` needs."""
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:

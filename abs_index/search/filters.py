@@ -178,7 +178,9 @@ class Filters:
 
 
 def _any_term(schema: Schema, field: str, values: Iterable[str]) -> Query:
-    return Query.term_set_query(schema, field, [keyword(value) for value in values])
+    # Not a set of terms: for that, Tantivy visits all documents with the label before it looks at the query.
+    terms = [Query.term_query(schema, field, keyword(value)) for value in values]
+    return terms[0] if len(terms) == 1 else Query.boolean_query([(Occur.Should, term) for term in terms])
 
 
 def _truth(values: pa.BooleanArray) -> Mask:

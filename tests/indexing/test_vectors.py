@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abs_index.indexing.vectors import Vectors, VectorSettings, VectorWriter, unit
+from abs_index.indexing.vectors import Vectors, VectorSettings, VectorWriter, faiss, unit
 
 DIM = 8
 FLAT = VectorSettings(shard_bytes=4 * DIM * 50)
@@ -167,3 +168,60 @@ def test_faiss_does_not_talk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     write(tmp_path / "v", some_vectors(230), layout=LISTS).nearest(some_vectors(1), 3)
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def pretend_gpu(monkeypatch: pytest.MonkeyPatch, make: Callable[[object, int], object]) -> None:
+    """As if `faiss-gpu` were installed and a GPU were there; its class and ours are called in the same way."""
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 1, raising=False)
+    monkeypatch.setattr(faiss, "StandardGpuResources", object, raising=False)
+    monkeypatch.setattr(faiss, "GpuIndexFlatIP", make, raising=False)
+
+
+@pytest.mark.parametrize("layout", [FLAT, LISTS])
+def test_a_gpu_searches_all_vectors_and_filters_stay_exact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: VectorSettings
+) -> None:
+    made: list[object] = []
+
+    def make(resources: object, dim: int) -> object:
+        made.append(faiss.IndexFlatIP(dim))
+        return made[0]
+
+    pretend_gpu(monkeypatch, make)
+    vectors = some_vectors(230)
+    opened = write(tmp_path / "v", vectors, layout=layout)
+    everything = np.ones(len(vectors), dtype=bool)
+    mask = np.arange(230) % 7 == 0
+    for k in (1, 7, 5000):
+        found = opened.nearest(some_vectors(3, 9), k)
+        assert [each.ordinals.tolist() for each in found] == [
+            brute_force(vectors, query, k, everything) for query in some_vectors(3, 9)
+        ]
+        (filtered,) = opened.nearest(vectors[0], k, mask)
+        assert filtered.ordinals.tolist() == brute_force(vectors, vectors[0], k, mask)
+    assert len(made) == 1
+    assert opened.nearest(vectors[0], 0)[0].ordinals.tolist() == []
+
+
+def test_vectors_that_do_not_fit_on_a_gpu_stay_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(resources: object, dim: int) -> object:
+        raise RuntimeError("out of memory\n at Gpu.cpp")
+
+    pretend_gpu(monkeypatch, fail)
+    vectors = some_vectors(230)
+    assert write(tmp_path / "v", vectors).nearest(vectors[4], 1)[0].ordinals.tolist() == [4]
+    assert [record.message for record in caplog.records] == ["vectors stay on the CPU: out of memory"]
+
+
+@pytest.mark.gpu
+def test_a_real_gpu_finds_what_the_cpu_finds(tmp_path: Path) -> None:
+    if not faiss.get_num_gpus():
+        pytest.skip("no GPU, or faiss-gpu is not installed")
+    vectors = some_vectors(5000)
+    opened = write(tmp_path / "v", vectors, layout=VectorSettings())
+    everything = np.ones(len(vectors), dtype=bool)
+    for query in some_vectors(5, 9):
+        assert opened.nearest(query, 10)[0].ordinals.tolist() == brute_force(vectors, query, 10, everything)
+    assert opened._on_gpu is not None
