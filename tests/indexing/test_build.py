@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import lance
 import numpy as np
 import pytest
 
@@ -22,6 +25,7 @@ from abs_index.errors import (
     NotAnIndexError,
     StorageError,
 )
+from abs_index.indexing import table
 from abs_index.indexing.build import BuildOptions, build_index, index_documents
 from abs_index.indexing.lock import write_lock
 from abs_index.indexing.summary import BuildSummary
@@ -53,8 +57,8 @@ def test_everything_of_a_document_is_in_the_table(tmp_path: Path, model: FakeMod
     summary = index(tmp_path, model, document)
     assert (summary.documents, summary.figures, summary.images, summary.pairs) == (1, 2, 2, 4)
     assert sum(summary.labels.values()) == 4
-    table = Table.open_published(tmp_path)
-    pair = next(table.batches("pair", table.schema.names)).to_pylist()[1]
+    opened = Table.open_published(tmp_path)
+    pair = next(opened.batches("pair", opened.schema.names)).to_pylist()[1]
     expected = {
         "document": "doc-7",
         "path": "7.xml",
@@ -363,53 +367,95 @@ def test_a_damaged_table_is_told_and_can_be_rebuilt(tmp_path: Path, model: FakeM
     assert len(content_of(Table.open_published(tmp_path)).documents) == 6
 
 
+class SmallDisk:
+    """A file system of 3 MB that can be filled; where mounting is not permitted, Lance says that it is full."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self._patch = monkeypatch
+        options = ["-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+        self._mounted = not subprocess.run(["mount", *options], capture_output=True, check=False).returncode
+
+    def fill(self) -> None:
+        if not self._mounted:
+            self._patch.setattr(lance, "write_dataset", _says_full)
+            return
+        with contextlib.suppress(OSError), (self.folder / "filler").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\0" * 65536)
+
+    def empty(self) -> None:
+        self._patch.undo()
+        (self.folder / "filler").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        if self._mounted:
+            subprocess.run(["umount", "-l", str(self.folder)], check=True)
+
+
+def _says_full(*_: object, **__: object) -> None:
+    raise OSError("LanceError(IO): Generic LocalFileSystem error: No space left on device (os error 28)")
+
+
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallDisk]:
+    disk = SmallDisk(tmp_path / "disk", monkeypatch)
+    yield disk
+    disk.close()
 
 
-def test_a_full_disk(small_disk: Path, model: FakeModel, tmp_path: Path) -> None:
-    folder = small_disk / "index"
+def test_a_full_disk(small_disk: SmallDisk, model: FakeModel) -> None:
+    folder = small_disk.folder / "index"
     documents = [make_document(number, figures=3, mentions=4) for number in range(3)]
     index(folder, model, *documents)
-    filler = small_disk / "filler"
-    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"\0" * 65536)
+    small_disk.fill()
     with pytest.raises(StorageError, match=f"{folder}: the disk is full"):
         index(folder, model, *(make_document(number, figures=3, mentions=4) for number in range(40)))
     assert len(content_of(Table.open_published(folder)).documents) == 3
-    filler.unlink()
+    small_disk.empty()
     assert index(folder, model, *documents).documents == 3
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission(tmp_path: Path, model: FakeModel) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(StorageError, match="cannot write"):
-        index(tmp_path / "index", model, make_document(1))
+@pytest.mark.parametrize("stage", ["append", "delete_documents", "mark_published"])
+def test_a_disk_that_gets_full_at_any_stage(
+    tmp_path: Path, model: FakeModel, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    index(tmp_path, model, *map(make_document, range(3)))
+
+    def fails(*_: object, **__: object) -> None:
+        with table._errors_of(tmp_path):
+            _says_full()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Table, stage, fails)
+        with pytest.raises(StorageError, match="the disk is full; what was committed before is kept"):
+            index(tmp_path, model, *map(make_document, range(1, 6)))
+    assert len(content_of(Table.open_published(tmp_path)).documents) == 3
+    assert index(tmp_path, model, *map(make_document, range(6))).documents == 6
 
 
-def test_a_read_only_file_system(tmp_path: Path, model: FakeModel) -> None:
-    index(tmp_path, model, make_document(1))
-    made = subprocess.run(["mount", "--bind", str(tmp_path), str(tmp_path)], capture_output=True, check=False)
-    if made.returncode:
-        pytest.skip("mounting needs root")
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(tmp_path)], check=True)
-        with pytest.raises(StorageError, match=r"cannot write to this folder|read-only"):
-            index(tmp_path, model, make_document(2))
-        assert Table.open_published(tmp_path).count("document") == 1
-    finally:
-        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder that this process cannot write to any more, also where the tests run as root."""
+    folder = Path(tempfile.mkdtemp())
+    index(folder, FakeModel(), make_document(1))
+    folder.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(user)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_a_folder_without_permission(nobody: Path, model: FakeModel) -> None:
+    with pytest.raises(StorageError, match=f"{nobody}: cannot write to this folder"):
+        index(nobody, model, make_document(2))
+    with pytest.raises(StorageError, match="new: cannot write to this folder"):
+        index(nobody / "new", model, make_document(2))
+    assert Table.open_published(nobody).count("document") == 1
 
 
 # stopping
