@@ -155,16 +155,24 @@ class Index:
     def _loaded_model(self) -> PairModel:
         """The model of the index; only under the lock, as it answers one call at a time."""
         if self._loaded is None:
-            given = self._model or self._engine.table.model_name
-            self._loaded = given if isinstance(given, PairModel) else _load(given)
-            self._engine.table.check_model(self._loaded.info)
+            model = self._model if isinstance(self._model, PairModel) else self._load(self._model)
+            self._engine.table.check_model(model.info)
+            self._loaded = model
         return self._loaded
 
+    def _load(self, given: Path | str | None) -> PairModel:
+        from abs_index.model.load import load_model
 
-def _load(model: Path | str) -> PairModel:
-    from abs_index.model.load import load_model
-
-    return load_model(model)
+        if given is not None:
+            return load_model(given)
+        name = self._engine.table.model_name
+        try:
+            return load_model(name)
+        except UsageError:
+            raise UsageError(
+                f"the index was built with the model {name!r}, which does not come with abs-index; "
+                "give its folder (--model DIR)"
+            ) from None
 
 
 def _filters(filters: Filters | None, values: FilterValues) -> Filters:
