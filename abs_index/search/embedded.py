@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from tantivy import Query
 
 from abs_index.errors import UsageError
 from abs_index.indexing.lexical import Highlighter
@@ -16,9 +17,9 @@ from abs_index.indexing.rows import Mask, Ordinals
 from abs_index.indexing.structures import Structures
 from abs_index.indexing.table import Table
 from abs_index.model.base import Floats
-from abs_index.search.filters import Filters
+from abs_index.search.filters import Filters, owners_of
 from abs_index.search.hits import FigureDetails, Hit, PairDetails
-from abs_index.search.query import parse_query
+from abs_index.search.query import parse_query, parse_required
 from abs_index.search.snippets import cut
 
 _AHEAD = 4
@@ -85,12 +86,26 @@ class Embedded:
 
         return self._grouped(best, k)
 
-    def near_image(self, vector: Floats, k: int, filters: Filters, without: int | None = None) -> list[Found]:
-        """Figures by how near their image is to an image embedding (image_dim,). `without` leaves one figure out."""
+    def near_image(
+        self, vector: Floats, k: int, filters: Filters, *, without: int | None = None, query: str = ""
+    ) -> list[Found]:
+        """Figures by how near their image is to an image embedding (image_dim,).
+
+        `without` leaves one figure out. Of `query`, only what it requires of labels and facts counts.
+        """
         mask = self._figure_mask(filters) if filters else None
+        required = parse_required(query, self._of.lexical)
+        if required is not None:
+            mask = owners_of(self._pairs_that_match(required, filters), self._of.pairs, self._of.figures)
         (nearest,) = self._of.image_vectors.nearest(vector, k + (without is not None), mask)
         found = zip(nearest.ordinals.tolist(), nearest.scores.tolist(), strict=True)
         return [Found(figure, None, score) for figure, score in found if figure != without][:k]
+
+    def _pairs_that_match(self, query: Query, filters: Filters) -> Mask:
+        restricted = filters.restrict(query, self._of.lexical.schema)
+        mask = np.zeros(len(self._of.pairs), dtype=np.bool_)
+        mask[self._of.lexical.search(restricted, len(mask)).ordinals] = True
+        return mask
 
     def _grouped(self, best: Callable[[int], tuple[Ordinals, Floats]], k: int) -> list[Found]:
         """The k best figures from the best pairs, of which as many are looked at as it takes."""
@@ -170,7 +185,7 @@ class Embedded:
     def hits(self, found: Sequence[Found], filters: Filters, query: str = "") -> list[Hit]:
         """What was found, with all that is shown of it; words of `query` are highlighted."""
         of_images = [item.figure for item in found if item.pair is None]
-        firsts = {figure: pairs[0] for figure, pairs in self._pairs_of(of_images, filters).items() if len(pairs)}
+        firsts = {figure: pairs[0] for figure, pairs in self._pairs_of(of_images, filters, query).items() if len(pairs)}
         shown = [firsts.get(item.figure) if item.pair is None else item.pair for item in found]
         pairs = iter(self._of.pairs.take([pair for pair in shown if pair is not None], _SHOWN_OF_PAIRS))
         figures = self._of.figures.take([item.figure for item in found], _SHOWN)
@@ -181,8 +196,8 @@ class Embedded:
             for item, figure, pair in zip(found, figures, shown, strict=True)
         ]
 
-    def _pairs_of(self, figures: Sequence[int], filters: Filters) -> dict[int, Ordinals]:
-        """The pairs of some figures that pass the filters, in their order."""
+    def _pairs_of(self, figures: Sequence[int], filters: Filters, query: str = "") -> dict[int, Ordinals]:
+        """The pairs of some figures that pass the filters, and what the query requires, in their order."""
         if not figures:
             return {}
         wanted = np.zeros(len(self._of.figures), dtype=np.bool_)
@@ -190,6 +205,9 @@ class Embedded:
         mask = self._of.pairs.mask(wanted[owner.to_numpy()] for (owner,) in self._of.pairs.chunks("figure"))
         if filters.of_pairs:
             mask &= self._pair_mask(filters)
+        required = parse_required(query, self._of.lexical)
+        if required is not None:
+            mask &= self._pairs_that_match(required, filters)
         pairs = np.flatnonzero(mask)
         owners = self._of.pairs.numbers("figure", pairs)
         return {figure: pairs[owners == figure] for figure in figures}

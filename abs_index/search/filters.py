@@ -128,13 +128,7 @@ class Filters:
         """
         if not self.of_pairs:
             return self._facts_mask(figures)
-        mask = self.pair_mask(pairs, figures) if pair_mask is None else pair_mask
-        found = np.zeros(len(figures), dtype=np.bool_)
-        start = 0
-        for (owner,) in pairs.chunks("figure"):
-            found[owner.to_numpy()[mask[start : start + len(owner)]]] = True
-            start += len(owner)
-        return found
+        return owners_of(self.pair_mask(pairs, figures) if pair_mask is None else pair_mask, pairs, figures)
 
     def _terms(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Fields of the lexical index, each with the values of which one must be there."""
@@ -175,6 +169,16 @@ class Filters:
     def of_pairs(self) -> bool:
         """Whether there is a restriction on pairs, beside those on figures and documents."""
         return any(value is not None for value in (self.abs, self.min_prob, self.role, self.kind))
+
+
+def owners_of(mask: Mask, pairs: Rows, figures: Rows) -> Mask:
+    """The figures that own a pair of the mask."""
+    found = np.zeros(len(figures), dtype=np.bool_)
+    start = 0
+    for (owner,) in pairs.chunks("figure"):
+        found[owner.to_numpy()[mask[start : start + len(owner)]]] = True
+        start += len(owner)
+    return found
 
 
 def _any_term(schema: Schema, field: str, values: Iterable[str]) -> Query:

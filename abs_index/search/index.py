@@ -66,7 +66,8 @@ class Index:
 
         A blank query finds everything, the newest documents first. With `image` or `figure` (an id as in
         `Hit.id`), figures that look like it are found, and with a query too both rankings are fused by reciprocal
-        rank. Restrictions are given as `filters` or by name: abs="equal", year="2010..2020", min_prob=0.6.
+        rank; labels and facts that the query requires (`traffic AND abs:equal`) hold in both. Restrictions are given
+        as `filters` or by name: abs="equal", year="2010..2020", min_prob=0.6.
 
         Raises QueryError (with the position) for a query that does not parse, UsageError for values that do not
         exist.
@@ -78,7 +79,7 @@ class Index:
         if not query.strip():
             return self.similar(figure, image=image, k=k, filters=chosen)
         depth = max(_DEPTH, 10 * k)
-        rankings = [self._engine.match(query, depth, chosen), self._look_alikes(figure, image, depth, chosen)]
+        rankings = [self._engine.match(query, depth, chosen), self._look_alikes(figure, image, depth, chosen, query)]
         itself = None if figure is None else self._engine.find_figure(figure)
         fused = [found for found in _fused(rankings) if found.figure != itself]
         return self._engine.hits(fused[:k], chosen, query)
@@ -128,12 +129,15 @@ class Index:
     ) -> None:
         self.close()
 
-    def _look_alikes(self, figure: str | None, image: ImageLike | None, k: int, filters: Filters) -> Sequence[Found]:
+    def _look_alikes(
+        self, figure: str | None, image: ImageLike | None, k: int, filters: Filters, query: str = ""
+    ) -> Sequence[Found]:
         if figure is not None and image is None:
             ordinal = self._engine.find_figure(figure)
-            return self._engine.near_image(self._engine.image_vector(ordinal), k, filters, without=ordinal)
+            vector = self._engine.image_vector(ordinal)
+            return self._engine.near_image(vector, k, filters, without=ordinal, query=query)
         if image is not None and figure is None:
-            return self._engine.near_image(self._image_vector(image), k, filters)
+            return self._engine.near_image(self._image_vector(image), k, filters, query=query)
         raise UsageError("give either a figure of the index or an image")
 
     def _image_vector(self, image: ImageLike) -> Floats:

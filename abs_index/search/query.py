@@ -26,7 +26,7 @@ from luqum.thread import parse
 from tantivy import Occur, Query
 
 from abs_index.errors import QueryError
-from abs_index.indexing.lexical import Lexical
+from abs_index.indexing.lexical import TEXT_FIELDS, Lexical
 from abs_index.indexing.records import storable
 from abs_index.search.terms import Terms, resolve
 
@@ -35,6 +35,8 @@ _MOST_CLAUSES = 1024
 _DEEPEST = 40
 _HIGHEST_BOOST = 1e6
 _POSITION = re.compile(r"at position (\d+)!?$")
+
+_OPERATIONS = (tree.AndOperation, tree.OrOperation, tree.UnknownOperation, tree.Not, tree.Prohibit)
 
 Clause = tuple[Occur, Query]
 
@@ -51,6 +53,27 @@ def parse_query(text: str, lexical: Lexical) -> Query | None:
         raise QueryError(f"query: longer than {_LONGEST_QUERY} characters", _LONGEST_QUERY)
     found = _Translation(lexical).query(_parse(text), None, 0)
     return Query.empty_query() if found is None else found
+
+
+def parse_required(text: str, lexical: Lexical) -> Query | None:
+    """The labels and facts that `text` requires of every pair, or None: `abs:equal` of `traffic AND abs:equal`.
+
+    What a ranking that knows no words has to respect when it is fused with that of `text`. Raises as `parse_query`.
+    """
+    if parse_query(text, lexical) is None:
+        return None
+    node = _parse(storable(text))
+    operands = _operands(node) if isinstance(node, _OPERATIONS) else [(node, Occur.Must)]
+    needed = [(operand, occur) for operand, occur in operands if occur != Occur.Should and _of_facts(operand)]
+    translation = _Translation(lexical)
+    return _combine([(occur, query) for operand, occur in needed if (query := translation.query(operand, None, 0))])
+
+
+def _of_facts(node: tree.Item) -> bool:
+    """Whether a part is about labels and facts only, not about words of texts."""
+    if isinstance(node, tree.SearchField):
+        return resolve(node.name) not in TEXT_FIELDS
+    return bool(node.children) and all(map(_of_facts, node.children))
 
 
 def _parse(text: str) -> tree.Item:
@@ -94,7 +117,7 @@ class _Translation:
                 return self.query(node.children[0], field, depth + 1)
             case tree.Boost():
                 return self._boosted(node, field, depth + 1)
-            case tree.AndOperation() | tree.OrOperation() | tree.UnknownOperation() | tree.Not() | tree.Prohibit():
+            case _ if isinstance(node, _OPERATIONS):
                 return _combine(list(self._operation(node, field, depth + 1)))
             case tree.Word() if _polarity(node, Occur.Should)[1] == Occur.MustNot:
                 return _combine(list(self._operation(tree.Not(_polarity(node, Occur.Should)[0]), field, depth + 1)))

@@ -173,6 +173,25 @@ def test_query_and_picture_are_fused_by_reciprocal_rank(index: Index) -> None:
     assert "traffic#f1" not in ids(index.search("waves traffic", figure="traffic#f1", k=100))
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("waves AND abs:equal", {"turbine#f1"}),
+        ("waves +abs:equal", {"turbine#f1"}),
+        ("waves AND (kind:photo OR kind:diagram)", {"traffic#f2", "turbine#f1"}),
+        ('waves -journal:"L\'Eau (Paris)"', {"turbine#f1"}),
+        ("waves AND year:[2000 TO 2016]", {"traffic#f1", "traffic#f2"}),
+        ("waves abs:equal", {"traffic#f1", "traffic#f2", "turbine#f1", "turbine#bare"}),
+        ("waves AND title:wind", {"traffic#f1", "traffic#f2", "turbine#f1", "turbine#bare"}),
+    ],
+)
+def test_labels_that_a_query_requires_hold_for_pictures_too(index: Index, query: str, expected: set[str]) -> None:
+    assert set(ids(index.search(query, figure="old#f9", k=100))) == expected
+    hits = index.search("nothing AND abs:image_more_abstract", figure="old#f9", k=100)
+    assert [(hit.id, hit.pair) for hit in hits if hit.figure == "f1"].count(("turbine#f1", "turbine-f1-1")) == 1
+    assert {hit.abs for hit in hits} == {"image_more_abstract"}
+
+
 def test_another_model_is_refused(folder: Path) -> None:
     with Index.open(folder, model=FakeModel("another")) as opened:
         assert opened.search("traffic")  # words need no model
