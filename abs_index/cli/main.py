@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from abs_index.cli import build, export, sample, search, stats
+from abs_index.cli import build, export, predict, sample, search, stats, train
 from abs_index.errors import AbsIndexError, UsageError
 
 DEBUG = "ABS_INDEX_DEBUG"
@@ -46,6 +46,9 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     search.similar,
     search.show,
     export.export,
+    predict.predict,
+    predict.evaluate,
+    train.train,
 )
 for command in COMMANDS:
     app.command(help=with_examples(command), short_help=with_examples(command).split("\n")[0])(command)
