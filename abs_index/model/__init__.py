@@ -1,0 +1,1 @@
+"""What a model is, model folders, and the runtime for CPUs. Imports without torch."""

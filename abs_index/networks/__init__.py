@@ -1,0 +1,1 @@
+"""The torch networks, their export to a model folder, and the runtime for GPUs."""

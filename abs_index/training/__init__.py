@@ -1,0 +1,1 @@
+"""Labelled pairs, training and evaluation."""

@@ -1,0 +1,151 @@
+"""Commands `predict` and `evaluate`: a model on one pair of your own, and on labelled pairs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from abs_index.cli import console
+from abs_index.cli.options import Device, DeviceOption, JsonOption, QuietOption
+from abs_index.errors import UsageError
+from abs_index.labels import ABS, KINDS
+
+if TYPE_CHECKING:
+    from abs_index.training.evaluation import Evaluation
+
+ModelOption = Annotated[
+    str, typer.Option("--model", help="Name of a shipped model, or the folder of one.", metavar="NAME|DIR")
+]
+
+
+class TextRole(StrEnum):
+    """What the text of a pair is to its figure."""
+
+    CAPTION = "caption"
+    MENTION = "mention"
+
+
+class Split(StrEnum):
+    """A part of the labelled pairs."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+class Draw(StrEnum):
+    """How labelled pairs were chosen: doubtful and rare ones first, or at random."""
+
+    ACTIVE = "active"
+    RANDOM = "random"
+
+
+def predict(
+    image: Annotated[Path, typer.Argument(help="Image file.", metavar="IMAGE", show_default=False)],
+    text: Annotated[str, typer.Option("--text", help="Its caption, or a paragraph about it.", show_default=False)],
+    role: Annotated[TextRole, typer.Option("--role", help="What the text is to the image.")] = TextRole.CAPTION,
+    model: ModelOption = "default",
+    device: DeviceOption = Device.AUTO,
+    json: JsonOption = False,
+) -> None:
+    """Say for one image and one text which of the two is more abstract, and what kind of image it is.
+
+    Example:
+
+        abs-index predict heart.jpg --text "The human heart."
+        abs-index predict wave.png --role mention --text "As Figure 3 shows, jams travel backwards at 15 km/h." --json
+    """
+    from abs_index.corpus.images import decode_image
+    from abs_index.errors import RejectedError
+    from abs_index.model.load import load_model
+
+    try:
+        content = image.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{image}: cannot be read: {error.strerror}") from None
+    try:
+        network = load_model(model, device=device.value)
+        pixels = network.preprocess(decode_image(content, target=network.info.image_size).image)
+    except RejectedError as error:
+        raise RejectedError(f"{image}: {error.reason}", error.detail) from None
+    said = network.encode_pairs(network.encode_images(pixels[None]), [" ".join(text.split())], [role.value])
+    abs_prob = dict(zip(ABS, said.abs_prob[0].tolist(), strict=True))
+    kind_prob = dict(zip(KINDS, said.kind_prob[0].tolist(), strict=True))
+    best_abs, best_kind = max(abs_prob, key=lambda one: abs_prob[one]), max(kind_prob, key=lambda one: kind_prob[one])
+    if json:
+        console.write_json({"abs": best_abs, "abs_prob": abs_prob, "kind": best_kind, "kind_prob": kind_prob})
+        return
+    console.write(best_abs)
+    for label, probability in abs_prob.items():
+        console.write(f"  {probability:6.1%}  {label}")
+    console.write(f"kind: {best_kind} ({kind_prob[best_kind]:.1%})")
+
+
+def evaluate(
+    labels: Annotated[
+        Path, typer.Argument(help="File of labelled pairs, JSON lines.", metavar="LABELS", show_default=False)
+    ],
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root",
+            help="Folder that the image paths start from; left out, the folder of LABELS.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+    split: Annotated[Split | None, typer.Option("--split", help="Only this split; left out, all.")] = None,
+    draw: Annotated[Draw | None, typer.Option("--draw", help="Only this draw; left out, all.")] = None,
+    agreed: Annotated[
+        bool, typer.Option("--agreed", help="Only pairs that a second pass gave the same label.")
+    ] = False,
+    model: ModelOption = "default",
+    device: DeviceOption = Device.AUTO,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Score a model on labelled pairs: accuracy, precision and recall of each class, macro F1, confusion matrix.
+
+    Example:
+
+        abs-index evaluate labels.jsonl --root corpora/ --split test --draw active --agreed
+    """
+    from dataclasses import asdict
+
+    from abs_index.model.load import load_model
+    from abs_index.training.evaluation import evaluate as score_model
+    from abs_index.training.labelled import Selection, read_labels
+
+    folder = root or labels.parent
+    chosen = Selection(
+        split=split.value if split else None,
+        draw=draw.value if draw else None,
+        agreed=agreed,
+    )
+    pairs = read_labels(labels, folder, chosen)
+    network = load_model(model, device=device.value)
+    with console.progress("evaluating", quiet=quiet) as advance:
+        result = score_model(network, pairs, folder, advance)
+    if json:
+        console.write_json(asdict(result))
+    else:
+        _print(result)
+
+
+def _print(result: Evaluation) -> None:
+    kinds = "" if result.kind_accuracy is None else f", kind {result.kind_accuracy:.1%}"
+    console.write(f"{result.n} pairs: accuracy {result.accuracy:.1%}, macro F1 {result.macro_f1:.3f}{kinds}")
+    console.write(f"expected calibration error {result.calibration_error:.3f}")
+    console.write("")
+    console.write(f"{'':22}{'precision':>10}{'recall':>10}{'F1':>10}{'pairs':>10}")
+    for label, one in result.per_class.items():
+        console.write(f"{label:22}{one.precision:10.3f}{one.recall:10.3f}{one.f1:10.3f}{one.support:10d}")
+    console.write("")
+    console.write(
+        f"{'truth, then predicted:':22}" + "".join(f"{label.replace('_more_abstract', ' >'):>10}" for label in ABS)
+    )
+    for label, row in zip(ABS, result.confusion, strict=True):
+        console.write(f"{label:22}" + "".join(f"{count:10d}" for count in row))

@@ -1,0 +1,120 @@
+"""The runtime for CPUs: OpenVINO on the graphs of a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from PIL import Image
+
+from abs_index.errors import ModelError
+from abs_index.labels import ABS, KINDS, Role
+from abs_index.model.base import Floats, ImageFeatures, PairModel, PairPredictions, Pixels
+from abs_index.model.folder import IMAGE_GRAPH, PAIR_GRAPH, ModelFolder
+from abs_index.model.preprocess import make_square
+from abs_index.model.vocabulary import PAD, describe_batch
+
+_IMAGE_BATCHES = (1, 8, 32)
+"""The image network is compiled for fixed shapes, which run about a tenth faster; a batch is padded to the next."""
+_PAIR_BATCH = 64
+_LENGTH_STEP = 16
+"""Texts are padded to multiples of this, so that few shapes occur: each new one costs OpenVINO time."""
+
+
+class CpuModel(PairModel):
+    """A model folder, run by OpenVINO."""
+
+    def __init__(self, folder: ModelFolder, threads: int | None = None, precision: str | None = None) -> None:
+        """`precision` is "f32" or "bf16"; left out, bf16 where the processor calculates in it, else f32."""
+        self.info = folder.info
+        self._recipe = folder.recipe
+        self._vocabulary = folder.vocabulary
+        self._core = openvino.Core()
+        self._options = _options(self._core, threads, precision)
+        self._image_graph = _read_graph(self._core, folder, IMAGE_GRAPH)
+        self._pairs = self._compile(_read_graph(self._core, folder, PAIR_GRAPH))
+        self._images: dict[int, Any] = {}
+        self._context_dim = self._image_graph.output(1).partial_shape[1].get_length()
+
+    def preprocess(self, image: Image.Image) -> Pixels:
+        """An RGB image as uint8 (image_size, image_size, 3), the way this model wants it."""
+        return make_square(image, size=self.info.image_size, fit=self._recipe.image.fit)
+
+    def encode_images(self, pixels: Pixels) -> ImageFeatures:
+        """Features of a batch uint8 (N, image_size, image_size, 3); N may be anything from 0 on."""
+        embedding = np.empty((len(pixels), self.info.image_dim), dtype=np.float32)
+        context = np.empty((len(pixels), self._context_dim), dtype=np.float32)
+        for start in range(0, len(pixels), _IMAGE_BATCHES[-1]):
+            some = pixels[start : start + _IMAGE_BATCHES[-1]]
+            stop = start + len(some)
+            embedding[start:stop], context[start:stop] = self._run_images(some)
+        return ImageFeatures(embedding, context)
+
+    def encode_pairs(self, features: ImageFeatures, texts: Sequence[str], roles: Sequence[Role]) -> PairPredictions:
+        """Predictions for N pairs: row i of `features` with text i (normalised) and role i."""
+        words = self._vocabulary.encode_batch(texts, self._recipe.text.max_tokens)
+        facts = describe_batch(texts, roles)
+        count = len(texts)
+        answers = tuple(np.empty((count, dim), np.float32) for dim in (self.info.pair_dim, len(ABS), len(KINDS)))
+        for rows, length in _batches_by_length(words):
+            said = self._pairs([features.context[rows], _cut(words[rows], length), facts[rows]])
+            for number, answer in enumerate(answers):
+                answer[rows] = said[number]
+        return PairPredictions(*answers)
+
+    def _run_images(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        count = len(pixels)
+        size = next(size for size in _IMAGE_BATCHES if size >= count)
+        if size > count:
+            pixels = np.concatenate([pixels, np.zeros((size - count, *pixels.shape[1:]), dtype=np.uint8)])
+        said = self._image_network(size)([np.ascontiguousarray(pixels)])
+        return said[0][:count], said[1][:count]
+
+    def _image_network(self, batch: int) -> Any:
+        if batch not in self._images:
+            graph = self._image_graph.clone()
+            graph.reshape([batch, self.info.image_size, self.info.image_size, 3])
+            self._images[batch] = self._compile(graph)
+        return self._images[batch]
+
+    def _compile(self, graph: Any) -> Any:
+        try:
+            return self._core.compile_model(graph, "CPU", self._options)
+        except RuntimeError as error:
+            raise ModelError(f"the network of model {self.info.name!r} does not run here: {_first(error)}") from None
+
+
+def _options(core: Any, threads: int | None, precision: str | None) -> dict[str, Any]:
+    native = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision or native}
+    return options | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+
+
+def _read_graph(core: Any, folder: ModelFolder, name: str) -> Any:
+    try:
+        return core.read_model(str(folder.path / name), str(folder.weights))
+    except RuntimeError as error:
+        raise ModelError(f"{folder.path / name}: not a graph that OpenVINO reads: {_first(error)}") from None
+
+
+def _batches_by_length(words: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.intp], int]]:
+    """Rows of texts of like length, with the length (a multiple of a step) that holds them all."""
+    lengths = (words != PAD).sum(1)
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), _PAIR_BATCH):
+        rows = order[start : start + _PAIR_BATCH]
+        yield rows, max(1, -(-int(lengths[rows[-1]]) // _LENGTH_STEP)) * _LENGTH_STEP
+
+
+def _cut(words: NDArray[np.int32], length: int) -> NDArray[np.int32]:
+    if words.shape[1] >= length:
+        return np.ascontiguousarray(words[:, :length])
+    return np.pad(words, ((0, 0), (0, length - words.shape[1])), constant_values=PAD)
+
+
+def _first(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

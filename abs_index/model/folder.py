@@ -1,0 +1,122 @@
+"""Model folders: which files there are, whether they belong together, and what they say without any network.
+
+    model.safetensors   all weights, once, as float16
+    image.xml           graph of the image network; its constants are places in model.safetensors
+    pair.xml            graph of the pair network, likewise
+    vocabulary.txt      one word a line
+    recipe.toml         the recipe that the model was made with
+    README.md           model card
+
+Nothing in a folder is a pickle, and no file of it is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from abs_index.errors import ModelError, RecipeError, UsageError
+from abs_index.model.base import ModelInfo
+from abs_index.model.vocabulary import Vocabulary
+from abs_index.recipe import Recipe, parse_recipe
+from abs_index.resources import shipped
+
+WEIGHTS, IMAGE_GRAPH, PAIR_GRAPH, VOCABULARY, RECIPE = (
+    "model.safetensors",
+    "image.xml",
+    "pair.xml",
+    "vocabulary.txt",
+    "recipe.toml",
+)
+FORMAT = "abs-index-model-1"
+"""In the metadata of the weights; another number is another, unreadable layout."""
+
+_MOST_HEADER_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model folder whose files are there, whole, and belong together."""
+
+    path: Path
+    recipe: Recipe
+    vocabulary: Vocabulary
+    info: ModelInfo
+
+    @property
+    def weights(self) -> Path:
+        """The file of all weights."""
+        return self.path / WEIGHTS
+
+
+def find_model(name: str | Path) -> Path:
+    """The folder of a model: a shipped one by name, or any folder. Raises UsageError, ModelError."""
+    if isinstance(name, str) and "/" not in name and name in model_names():
+        return shipped("models") / name
+    path = Path(name)
+    if path.is_dir():
+        return path
+    if isinstance(name, str) and "/" not in name:
+        raise UsageError(f"no model {name!r}; there are: {', '.join(model_names())}, or give the folder of one")
+    raise ModelError(f"{path}: no such folder of a model")
+
+
+def model_names() -> list[str]:
+    """Names of the models that ship with the package."""
+    return sorted(path.parent.name for path in shipped("models").glob(f"*/{WEIGHTS}"))
+
+
+def open_folder(path: Path) -> ModelFolder:
+    """Reads and checks a model folder. Raises ModelError with the file and what is wrong with it."""
+    content = {name: _read(path / name) for name in (RECIPE, VOCABULARY, IMAGE_GRAPH, PAIR_GRAPH, WEIGHTS)}
+    metadata = read_metadata(content[WEIGHTS], path / WEIGHTS)
+    for name in (RECIPE, VOCABULARY, IMAGE_GRAPH, PAIR_GRAPH):
+        if metadata.get(name) != digest(content[name]):
+            raise ModelError(f"{path / name}: does not belong to {WEIGHTS} beside it (changed, or of another model)")
+    try:
+        recipe = parse_recipe(content[RECIPE].decode(), str(path / RECIPE))
+        vocabulary = Vocabulary(content[VOCABULARY].decode().splitlines())
+    except (RecipeError, ValueError) as error:
+        raise ModelError(f"{path}: {error}") from None
+    info = ModelInfo(
+        name=recipe.name,
+        fingerprint=digest(content[WEIGHTS]),  # with the digests of all other files in its metadata
+        image_size=recipe.image.size,
+        image_dim=recipe.image.embedding_dim,
+        pair_dim=recipe.pair.embedding_dim,
+    )
+    return ModelFolder(path, recipe, vocabulary, info)
+
+
+def digest(content: bytes) -> str:
+    """What identifies a content: 32 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def read_metadata(content: bytes, path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file of ours. Raises ModelError for one that is damaged, or not ours."""
+    size = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or not 2 <= size <= min(_MOST_HEADER_BYTES, len(content) - 8):
+        raise ModelError(f"{path}: damaged, or not in the safetensors format")
+    try:
+        header = json.loads(content[8 : 8 + size])
+        end = max(
+            (int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"), default=0
+        )
+        metadata = dict(header.get("__metadata__", {}))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        raise ModelError(f"{path}: damaged, or not in the safetensors format") from None
+    if len(content) != 8 + size + end:
+        raise ModelError(f"{path}: damaged: {len(content)} bytes, and its header says {8 + size + end}")
+    if metadata.get("format") != FORMAT:
+        raise ModelError(f"{path}: weights of another program or version; this version reads {FORMAT}")
+    return metadata
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None

@@ -1,0 +1,52 @@
+"""Torch networks to OpenVINO graphs, with batches and texts of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import openvino
+import torch
+from torch import Tensor, nn
+
+from abs_index.model.vocabulary import FACTS
+from abs_index.networks.pair import PairNetwork
+from abs_index.recipe import Recipe
+
+_BATCH = torch.export.Dim("batch", min=1, max=65_536)
+
+
+def convert_image_network(network: nn.Module, size: int, outputs: Sequence[str]) -> Any:
+    """The graph of a network of pixels uint8 (N, size, size, 3)."""
+    example = (torch.zeros(2, size, size, 3, dtype=torch.uint8),)
+    return _convert(network, example, ({0: _BATCH},), ("pixels",), outputs)
+
+
+def convert_pair_network(network: PairNetwork, recipe: Recipe) -> Any:
+    """The graph of a pair network: contexts (N, C), words int32 (N, L), facts (N, F) to embedding, abs and kind."""
+    width = recipe.image.summary_dim + recipe.image.region_dim * recipe.image.grid**2
+    # The example must not be of length 1 or as long as the table of positions: such a size counts as fixed.
+    example = (torch.zeros(2, width), torch.ones(2, 7, dtype=torch.int32), torch.zeros(2, FACTS))
+    length = torch.export.Dim("length", min=2, max=recipe.text.max_tokens)
+    sizes = ({0: _BATCH}, {0: _BATCH, 1: length}, {0: _BATCH})
+    return _convert(network, example, sizes, ("context", "words", "facts"), ("embedding", "abs", "kind"))
+
+
+@torch.no_grad()
+def _convert(
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    sizes: Sequence[Mapping[int, object]],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+) -> Any:
+    model = openvino.convert_model(torch.export.export(network, example, dynamic_shapes=sizes))
+    shapes = {}
+    for name, tensor, dynamic, place in zip(inputs, example, sizes, model.inputs, strict=True):
+        place.set_names({name})
+        sides = [-1 if axis in dynamic else side for axis, side in enumerate(tensor.shape)]
+        shapes[place] = openvino.PartialShape(sides)
+    model.reshape(shapes)
+    for name, place in zip(outputs, model.outputs, strict=True):
+        place.set_names({name})
+    return model

@@ -1,0 +1,132 @@
+"""Torch networks to a model folder: weights once as safetensors, and OpenVINO graphs that point into that file."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import openvino
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from torch import nn
+
+from abs_index.errors import ModelError
+from abs_index.model.folder import FORMAT, IMAGE_GRAPH, PAIR_GRAPH, RECIPE, VOCABULARY, WEIGHTS, digest
+from abs_index.model.vocabulary import Vocabulary
+from abs_index.networks.convert import convert_image_network, convert_pair_network
+from abs_index.networks.image import ImageNetwork
+from abs_index.networks.pair import PairNetwork
+from abs_index.recipe import Recipe, format_recipe
+
+_MOST_REST_BYTES = 256 * 1024
+"""Constants that a graph may have beside the weights: shapes, scalars. More would mean that weights are there twice."""
+
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """A graph in OpenVINO's own form: its XML, and the bytes that the constants in the XML are places in."""
+
+    xml: ElementTree.Element
+    constants: bytes
+
+
+@torch.no_grad()
+def export_model(recipe: Recipe, image: ImageNetwork, pair: PairNetwork, vocabulary: Vocabulary, folder: Path) -> None:
+    """Writes the files of a model (see `model.folder`) except its card. Weights are rounded to float16 in place, so
+    that the torch networks and the graphs calculate with the same numbers. Raises ModelError."""
+    networks: dict[str, nn.Module] = {"image": image.eval(), "pair": pair.eval()}
+    for network in networks.values():
+        _round_weights(network)
+    tensors = {
+        f"{prefix}.{name}": value.detach().half().contiguous().numpy()
+        for prefix, network in networks.items()
+        for name, value in network.state_dict().items()
+    }
+    graphs = {
+        IMAGE_GRAPH: _serialize(convert_image_network(image, recipe.image.size, ("embedding", "context"))),
+        PAIR_GRAPH: _serialize(convert_pair_network(pair, recipe)),
+    }
+    files = {
+        RECIPE: format_recipe(recipe).encode(),
+        VOCABULARY: "".join(f"{word}\n" for word in vocabulary.words).encode(),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in (files | _join(tensors, graphs, files)).items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise ModelError(f"{folder}: the model cannot be written: {error.strerror}") from None
+
+
+def _round_weights(network: nn.Module) -> None:
+    for value in network.state_dict().values():
+        value.copy_(value.half().float())
+
+
+def _serialize(model: Any) -> _Graph:
+    """A graph with its constants as float16."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.xml"
+        openvino.save_model(model, path, compress_to_fp16=True)
+        return _Graph(ElementTree.fromstring(path.read_bytes()), path.with_suffix(".bin").read_bytes())  # noqa: S314
+
+
+def _join(
+    tensors: Mapping[str, NDArray[np.float16]], graphs: Mapping[str, _Graph], files: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Weights and graphs as files, with the constants of the graphs as places in the file of weights."""
+    rest = bytearray()
+    holders = {value.tobytes(): name for name, value in tensors.items()}
+    homes = {name: _find_homes(graph, holders, rest) for name, graph in graphs.items()}
+    if len(rest) > _MOST_REST_BYTES:
+        raise ModelError(f"{len(rest)} bytes of constants are no weights of the network: they would be stored twice")
+    everything = {**tensors, _REST: np.frombuffer(bytes(rest), dtype=np.uint8)}
+    metadata = {"format": FORMAT} | {name: digest(content) for name, content in files.items()}
+    # The places hang on the length of the header, and the header holds the digests of the graphs: all of one length.
+    draft = save(everything, metadata | dict.fromkeys(graphs, digest(b"")))
+    starts = _tensor_starts(draft)
+    for name, graph in graphs.items():
+        for data, (holder, offset) in zip(_constants(graph.xml), homes[name], strict=True):
+            data.set("offset", str(starts[holder] + offset))
+    written = {name: ElementTree.tostring(graph.xml, encoding="utf-8") for name, graph in graphs.items()}
+    return written | {WEIGHTS: save(everything, metadata | {name: digest(xml) for name, xml in written.items()})}
+
+
+_REST = "graph.constants"
+
+
+def _find_homes(graph: _Graph, holders: Mapping[bytes, str], rest: bytearray) -> list[tuple[str, int]]:
+    """For each constant of a graph the tensor that holds the same bytes, and where in it; what no tensor holds goes to
+    `rest`."""
+    homes = []
+    for data in _constants(graph.xml):
+        start, size = int(data.attrib["offset"]), int(data.attrib["size"])
+        content = graph.constants[start : start + size]
+        holder = holders.get(content)
+        if holder is None:
+            rest.extend(bytes(-len(rest) % _ALIGNMENT))
+            homes.append((_REST, len(rest)))
+            rest.extend(content)
+        else:
+            homes.append((holder, 0))
+    return homes
+
+
+def _constants(xml: ElementTree.Element) -> list[ElementTree.Element]:
+    layers = (layer for layer in xml.iter("layer") if layer.get("type") == "Const")
+    return [data for layer in layers if (data := layer.find("data")) is not None]
+
+
+def _tensor_starts(content: bytes) -> dict[str, int]:
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    return {name: 8 + size + entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"}

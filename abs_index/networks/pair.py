@@ -1,0 +1,151 @@
+"""The pair network: what an image encoder knows of a picture, and a text, to abstractness, kind and a joint vector.
+
+Image and text read each other: the picture puts questions to the words, and what they answer puts questions to the
+regions of the picture (attention as in Yang et al. 2016, with the picture in the place of the fixed query). Words are
+vectors from a table and know their neighbours only: the whole costs a few million multiplications a pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from abs_index.labels import ABS, KINDS
+from abs_index.model.vocabulary import FACTS, PAD, UNKNOWN, word_traits
+from abs_index.recipe import Recipe
+
+GRADES = ("cmi", "image_extra", "text_extra")
+"""Further targets of the training, each scaled to 0 to 1."""
+
+_FACTS_DIM = 64
+_NEIGHBOURS = (-2, -1, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class PairOutput:
+    """Raw answers for N pairs: `abs` (N, 3) and `kind` (N, 11) before softmax, `grades` (N, 3), `joint` (N, H)."""
+
+    abs: Tensor
+    kind: Tensor
+    grades: Tensor
+    joint: Tensor
+
+
+class TextFacts(nn.Module):
+    """Facts about a text as a whole, and how many words of each group it has, to (N, 64)."""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        super().__init__()
+        self.traits = nn.Parameter(torch.from_numpy(word_traits(words)), requires_grad=False)
+        groups = self.traits.shape[1]
+        self.linear = nn.Linear(2 * groups - 1 + FACTS, _FACTS_DIM)
+
+    def forward(self, words: Tensor, facts: Tensor) -> Tensor:
+        """`words` int (N, L), `facts` float (N, FACTS)."""
+        counts = functional.embedding(words, self.traits).sum(1)
+        shares = counts[:, :-1] / counts[:, -1:].clamp_min(1)
+        said: Tensor = self.linear(torch.cat([counts.log1p(), 5 * shares, facts], 1))
+        return said
+
+
+class PairMember(nn.Module):
+    """One network of the ensemble."""
+
+    def __init__(self, recipe: Recipe, words: tuple[str, ...]) -> None:
+        super().__init__()
+        settings, dim = recipe.pair, recipe.text.word_dim
+        regions = recipe.image.grid**2
+        self.dim, self.queries, self.image_queries = dim, settings.queries, settings.image_queries
+        self.dropout, self.word_dropout = recipe.training.dropout, recipe.training.word_dropout
+        self.sizes = (recipe.image.summary_dim, recipe.image.region_dim * regions)
+        self.correction = nn.Embedding(len(words), dim, padding_idx=PAD)
+        self.position = nn.Parameter(0.02 * torch.randn(recipe.text.max_tokens, dim))
+        self.neighbours = nn.Parameter(torch.zeros(len(_NEIGHBOURS), dim))
+        self.word_norm = nn.LayerNorm(dim)
+        self.facts = TextFacts(words)
+        hidden = settings.hidden_dim
+        self.image = nn.Sequential(
+            nn.Dropout(self.dropout), nn.Linear(self.sizes[0], hidden), nn.GELU(), nn.LayerNorm(hidden)
+        )
+        self.region = nn.Linear(recipe.image.region_dim, dim)
+        self.region_place = nn.Parameter(torch.zeros(regions, dim))
+        self.region_norm = nn.LayerNorm(dim)
+        self.ask_words = nn.Linear(hidden + _FACTS_DIM, settings.queries * dim)
+        self.ask_regions = nn.Linear(settings.queries * dim + _FACTS_DIM, settings.image_queries * dim)
+        self.match = nn.Linear(settings.queries * dim, dim)
+        width = (settings.queries + settings.image_queries + 1) * dim + hidden + _FACTS_DIM
+        self.joint = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Dropout(self.dropout),
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Dropout(self.dropout),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Dropout(self.dropout / 2),
+        )
+        self.abs = nn.Linear(hidden, len(ABS))
+        self.kind = nn.Linear(2 * hidden, len(KINDS))
+        self.grades = nn.Linear(hidden, len(GRADES))
+        nn.init.zeros_(self.correction.weight)
+
+    def forward(self, vectors: Tensor, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
+        """`vectors` is the table of words; `context` (N, C) as from `ImageNetwork`; `words` int (N, L) is padded."""
+        if self.training and self.word_dropout:
+            lost = (torch.rand(words.shape) < self.word_dropout).to(words.device) & (words != PAD)
+            words = words.masked_fill(lost, UNKNOWN)
+        summary, regions = context.split(self.sizes, 1)
+        text_facts = self.facts(words, facts)
+        image = self.image(summary)
+        places = self.region_norm(self.region(regions.unflatten(1, (len(self.region_place), -1))) + self.region_place)
+        asked = self.ask_words(torch.cat([image, text_facts], 1)).unflatten(1, (self.queries, self.dim))
+        said = _attend(asked, self._read(vectors, words), words == PAD)
+        asked = self.ask_regions(torch.cat([said, text_facts], 1)).unflatten(1, (self.image_queries, self.dim))
+        seen = _attend(asked, places)
+        match = self.match(said) * places.mean(1)
+        joint = self.joint(torch.cat([said, image, text_facts, seen, match], 1))
+        return PairOutput(self.abs(joint), self.kind(torch.cat([joint, image], 1)), self.grades(joint), joint)
+
+    def _read(self, vectors: Tensor, words: Tensor) -> Tensor:
+        """The words' vectors with what their neighbours add (N, L, dim)."""
+        length = words.shape[1]
+        vector = functional.embedding(words, vectors) + self.correction(words) + self.position[:length]
+        read: Tensor = self.word_norm(vector) * (words != PAD).unsqueeze(2)
+        reach = max(_NEIGHBOURS)
+        wide = functional.pad(read, (0, 0, reach, reach))
+        for weight, offset in zip(self.neighbours, _NEIGHBOURS, strict=True):
+            read = read + weight * wide[:, reach + offset : reach + offset + length]
+        return read
+
+
+def _attend(queries: Tensor, keys: Tensor, hidden: Tensor | None = None) -> Tensor:
+    """Queries (N, Q, D) over keys (N, L, D), which are values too, to (N, Q * D); `hidden` (N, L) are not looked at."""
+    scores = queries @ keys.transpose(1, 2) / queries.shape[2] ** 0.5
+    if hidden is not None:
+        scores = scores.masked_fill(hidden.unsqueeze(1), -1e4)  # finite: a text without words attends to padding
+    answers: Tensor = (scores.softmax(2) @ keys).flatten(1)
+    return answers
+
+
+class PairNetwork(nn.Module):
+    """The members of the ensemble over one table of word vectors, with calibrated probabilities."""
+
+    def __init__(self, recipe: Recipe, words: tuple[str, ...], vectors: Tensor | None = None) -> None:
+        super().__init__()
+        shape = (len(words), recipe.text.word_dim)
+        self.vectors = nn.Parameter(torch.zeros(shape) if vectors is None else vectors, requires_grad=False)
+        self.members = nn.ModuleList(PairMember(recipe, words) for _ in range(recipe.pair.members))
+        self.embedding = nn.Linear(recipe.pair.members * recipe.pair.hidden_dim, recipe.pair.embedding_dim)
+        self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
+        """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
+
+    def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Pair embeddings (N, E) of unit length, and probabilities of `abs` (N, 3) and `kind` (N, 11)."""
+        said = [member(self.vectors, context, words, facts) for member in self.members]
+        embedding = functional.normalize(self.embedding(torch.cat([one.joint for one in said], 1)), dim=1)
+        logits = sum(one.abs for one in said) / len(said)
+        kinds = sum(one.kind for one in said) / len(said)
+        return embedding, (self.sharpness[0] * logits).softmax(1), (self.sharpness[1] * kinds).softmax(1)

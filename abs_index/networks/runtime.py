@@ -1,0 +1,75 @@
+"""The runtime for GPUs: the torch networks with the weights of a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from abs_index.errors import ModelError, UsageError
+from abs_index.labels import Role
+from abs_index.model.base import ImageFeatures, PairModel, PairPredictions, Pixels
+from abs_index.model.folder import ModelFolder
+from abs_index.model.preprocess import make_square
+from abs_index.model.vocabulary import describe_batch
+from abs_index.networks.image import ImageNetwork
+from abs_index.networks.pair import PairNetwork
+
+
+class TorchModel(PairModel):
+    """A model folder, run by torch on any of its devices."""
+
+    def __init__(self, folder: ModelFolder, device: str) -> None:
+        self.info = folder.info
+        self._recipe = folder.recipe
+        self._vocabulary = folder.vocabulary
+        self._device = torch.device(device)
+        image = ImageNetwork(folder.recipe.image.model_copy(update={"weights": "random"}))
+        pair = PairNetwork(folder.recipe, folder.vocabulary.words)
+        _load_weights(folder, {"image": image, "pair": pair})
+        self._image = image.eval().to(self._device).to(memory_format=torch.channels_last)
+        self._pair = pair.eval().to(self._device)
+
+    def preprocess(self, image: Image.Image) -> Pixels:
+        """An RGB image as uint8 (image_size, image_size, 3), the way this model wants it."""
+        return make_square(image, size=self.info.image_size, fit=self._recipe.image.fit)
+
+    @torch.inference_mode()
+    def encode_images(self, pixels: Pixels) -> ImageFeatures:
+        """Features of a batch uint8 (N, image_size, image_size, 3); N may be anything from 0 on."""
+        embedding, context = self._image(torch.from_numpy(pixels).to(self._device))
+        return ImageFeatures(embedding.cpu().numpy(), context.cpu().numpy())
+
+    @torch.inference_mode()
+    def encode_pairs(self, features: ImageFeatures, texts: Sequence[str], roles: Sequence[Role]) -> PairPredictions:
+        """Predictions for N pairs: row i of `features` with text i (normalised) and role i."""
+        inputs = (
+            features.context,
+            self._vocabulary.encode_batch(texts, self._recipe.text.max_tokens),
+            describe_batch(texts, roles),
+        )
+        said = self._pair(*(torch.from_numpy(one).to(self._device) for one in inputs))
+        return PairPredictions(*(one.cpu().numpy() for one in said))
+
+
+def load_cuda(folder: ModelFolder, threads: int | None = None) -> PairModel:
+    """The runtime `cuda`. Raises UsageError where torch sees no GPU; `threads` is for CPUs and changes nothing."""
+    if not torch.cuda.is_available():
+        raise UsageError("device 'cuda': torch sees no GPU here; take --device cpu")
+    return TorchModel(folder, "cuda")
+
+
+def _load_weights(folder: ModelFolder, networks: dict[str, nn.Module]) -> None:
+    try:
+        tensors = load_file(folder.weights)
+        for prefix, network in networks.items():
+            mine = {
+                name.removeprefix(f"{prefix}."): one for name, one in tensors.items() if name.startswith(f"{prefix}.")
+            }
+            network.load_state_dict({name: one.float() for name, one in mine.items()}, strict=True)
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{folder.weights}: does not fit its recipe: {str(error).splitlines()[0]}") from None

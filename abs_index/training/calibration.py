@@ -1,0 +1,42 @@
+"""Temperature scaling (Guo et al. 2017, section 4.2): probabilities that mean what they say."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from abs_index.networks.pair import PairNetwork
+from abs_index.training.fit import PairData
+
+_BATCH = 512
+
+
+@torch.inference_mode()
+def mean_answers(network: PairNetwork, data: PairData) -> tuple[Tensor, Tensor, Tensor]:
+    """Raw answers for all pairs, before softmax: `abs` (N, 3), `kind` (N, 11), joint layers side by side (N, M * H)."""
+    network.eval()
+    parts = []
+    for batch in torch.arange(len(data)).split(_BATCH):
+        said = [member(network.vectors, *data.inputs(batch)) for member in network.members]
+        mean_abs = torch.stack([one.abs for one in said]).mean(0)
+        mean_kind = torch.stack([one.kind for one in said]).mean(0)
+        parts.append((mean_abs, mean_kind, torch.cat([one.joint for one in said], 1)))
+    first, second, third = zip(*parts, strict=True)
+    return torch.cat(first), torch.cat(second), torch.cat(third)
+
+
+def fit_sharpness(network: PairNetwork, data: PairData) -> None:
+    """Sets the inverse temperatures of the network to those that fit labelled pairs best."""
+    answers, kinds, _ = mean_answers(network, data)
+    network.sharpness.data[0] = _best(answers, data.abs)
+    known = data.kind >= 0
+    if bool(known.any()):
+        network.sharpness.data[1] = _best(kinds[known], functional.one_hot(data.kind[known], kinds.shape[1]).float())
+
+
+def _best(logits: Tensor, target: Tensor) -> float:
+    """The factor in 0.1 to 10 with the smallest cross-entropy. One number: looking at 200 is exact enough."""
+    factors = torch.logspace(-1, 1, 200)
+    losses = [-(target * (factor * logits).log_softmax(1)).sum(1).mean() for factor in factors]
+    return float(factors[torch.stack(losses).argmin()])

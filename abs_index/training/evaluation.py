@@ -1,0 +1,153 @@
+"""How good a model is on labelled pairs. Runs wherever a model runs: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abs_index.corpus.images import decode_image
+from abs_index.errors import LabelsError, RejectedError
+from abs_index.labels import ABS, KINDS
+from abs_index.model.base import ImageFeatures, PairModel, PairPredictions, Pixels
+from abs_index.training.labelled import LabelledPair
+
+Advance = Callable[[int, int], None]
+"""Told how many of how many images are done."""
+
+_BATCH = 32
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """Of one class: `support` is how many pairs truly have it."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores on `n` pairs.
+
+    `confusion[i][j]` counts pairs of class i (in the order of `labels.ABS`) that were predicted as class j.
+    `calibration_error` is the expected calibration error in 10 bins (Guo et al. 2017). `kind_accuracy` is over the
+    pairs whose kind is given, None where there are none. `macro_f1` is over the classes that occur.
+    """
+
+    n: int
+    accuracy: float
+    macro_f1: float
+    per_class: dict[str, ClassScore]
+    confusion: list[list[int]]
+    calibration_error: float
+    kind_accuracy: float | None
+
+
+def evaluate(
+    model: PairModel, pairs: Sequence[LabelledPair], images: Path, advance: Advance | None = None
+) -> Evaluation:
+    """Scores of a model on pairs whose images lie below `images`. Raises LabelsError for an image that is damaged."""
+    return score(predict_pairs(model, pairs, images, advance), pairs)
+
+
+def predict_pairs(
+    model: PairModel, pairs: Sequence[LabelledPair], images: Path, advance: Advance | None = None
+) -> PairPredictions:
+    """Predictions in the order of the pairs; each image is read once, however many pairs it is in."""
+    names = sorted({pair.image for pair in pairs})
+    rows = {name: row for row, name in enumerate(names)}
+    parts = []
+    for pixels in prepare_images(names, images, model.preprocess, model.info.image_size):
+        parts.append(model.encode_images(pixels))
+        if advance:
+            advance(sum(len(part.embedding) for part in parts), len(names))
+    features = ImageFeatures(
+        np.concatenate([part.embedding for part in parts]), np.concatenate([part.context for part in parts])
+    )
+    answers = [
+        model.encode_pairs(
+            features.take([rows[pair.image] for pair in some]),
+            [pair.text for pair in some],
+            [pair.role for pair in some],
+        )
+        for some in _batches(pairs, 8 * _BATCH)
+    ]
+    return PairPredictions(
+        *(
+            np.concatenate([getattr(answer, name) for answer in answers])
+            for name in ("embedding", "abs_prob", "kind_prob")
+        )
+    )
+
+
+def prepare_images(
+    names: Sequence[str], images: Path, preprocess: Callable[..., Pixels], size: int
+) -> Iterator[Pixels]:
+    """Batches uint8 (N, size, size, 3) of image files below `images`, decoded by two threads.
+
+    Raises LabelsError with the name of an image that cannot be decoded.
+    """
+
+    def prepare(name: str) -> Pixels:
+        try:
+            return preprocess(decode_image((images / name).read_bytes(), target=size).image)
+        except RejectedError as error:
+            raise LabelsError(f"{images / name}: {error}") from None
+        except OSError as error:
+            raise LabelsError(f"{images / name}: cannot be read: {error.strerror}") from None
+
+    with ThreadPoolExecutor(2) as pool:
+        for some in _batches(names, _BATCH):
+            yield np.stack(list(pool.map(prepare, some)))
+
+
+def score(predictions: PairPredictions, pairs: Sequence[LabelledPair]) -> Evaluation:
+    """Scores of predictions that are in the order of the pairs."""
+    truth = np.array([ABS.index(pair.abs) for pair in pairs])
+    guess = predictions.abs_prob.argmax(1)
+    confusion = np.zeros((len(ABS), len(ABS)), dtype=int)
+    np.add.at(confusion, (truth, guess), 1)
+    per_class: dict[str, ClassScore] = {label: _score_class(confusion, number) for number, label in enumerate(ABS)}
+    with_kind = [(row, KINDS.index(pair.kind)) for row, pair in enumerate(pairs) if pair.kind is not None]
+    kinds = predictions.kind_prob.argmax(1)
+    occurring = [one.f1 for one in per_class.values() if one.support]
+    return Evaluation(
+        n=len(pairs),
+        accuracy=float((truth == guess).mean()),
+        macro_f1=sum(occurring) / len(occurring),
+        per_class=per_class,
+        confusion=confusion.tolist(),
+        calibration_error=calibration_error(predictions.abs_prob, truth),
+        kind_accuracy=sum(bool(kinds[row] == kind) for row, kind in with_kind) / len(with_kind) if with_kind else None,
+    )
+
+
+def calibration_error(probabilities: NDArray[np.float32], truth: NDArray[np.intp], bins: int = 10) -> float:
+    """Mean gap between confidence and accuracy over bins of confidence, weighted by their size."""
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == truth
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = (abs(float((confidence - right)[which == number].sum())) for number in range(bins))
+    return sum(gaps) / len(truth)
+
+
+def _score_class(confusion: NDArray[np.int_], number: int) -> ClassScore:
+    hits, support, guessed = confusion[number, number], confusion[number].sum(), confusion[:, number].sum()
+    precision = float(hits / guessed) if guessed else 0.0
+    recall = float(hits / support) if support else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return ClassScore(precision, recall, f1, int(support))
+
+
+def _batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

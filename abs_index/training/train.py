@@ -1,0 +1,76 @@
+"""`abs-index train`: a recipe and labelled pairs to a model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from abs_index.errors import LabelsError
+from abs_index.model.vocabulary import Vocabulary
+from abs_index.networks.export import export_model
+from abs_index.networks.image import ImageNetwork
+from abs_index.networks.pair import PairNetwork
+from abs_index.recipe import Recipe
+from abs_index.training.calibration import fit_sharpness, mean_answers
+from abs_index.training.features import image_features
+from abs_index.training.fit import PairData, Step, fit_members
+from abs_index.training.labelled import LabelledPair
+from abs_index.training.projections import fit_image_projections, set_components
+from abs_index.training.words import build_words
+
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Whom to tell: of images whose features are ready, and of finished epochs."""
+
+    images: Advance | None = None
+    epochs: Step | None = None
+
+
+def train_model(
+    recipe: Recipe,
+    pairs: Sequence[LabelledPair],
+    images: Path,
+    output: Path,
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Trains on the pairs of split `train`, calibrates on `validation` (where there are any), writes the folder.
+
+    `cache` is a folder that keeps the features of the images for the next training. Test pairs are never looked at.
+    Raises LabelsError where there is nothing to train on, ModelError where `output` cannot be written.
+    """
+    tell = progress or Progress()
+    training = [pair for pair in pairs if pair.split == "train"]
+    validation = [pair for pair in pairs if pair.split == "validation"]
+    if len({pair.abs for pair in training}) < 2:
+        raise LabelsError("training needs pairs of split 'train' with at least two different labels")
+    torch.manual_seed(recipe.training.seed)
+    network = ImageNetwork(recipe.image).eval()
+    names = sorted({pair.image for pair in [*training, *validation]})
+    rows = {name: row for row, name in enumerate(names)}
+    raw = image_features(network.backbone, recipe.image, names, images, cache, tell.images)
+    seen = torch.tensor(sorted({rows[pair.image] for pair in training}))
+    fit_image_projections(network, raw.take(seen))
+    with torch.no_grad():
+        _, contexts = network.project(raw.regions, raw.pooled, raw.depths)
+    words, vectors = build_words([pair.text for pair in training], recipe.text)
+    vocabulary = Vocabulary(words)
+    pair_network = PairNetwork(recipe, vocabulary.words, vectors)
+    data = PairData.make(training, contexts, rows, vocabulary, recipe)
+    fit_members(pair_network, data, recipe.training, tell.epochs)
+    set_components(pair_network.embedding, _joint(pair_network, data), whiten=0.5)
+    if validation:
+        fit_sharpness(pair_network, PairData.make(validation, contexts, rows, vocabulary, recipe))
+    export_model(recipe, network, pair_network.eval(), vocabulary, output)
+
+
+def _joint(network: PairNetwork, data: PairData) -> Tensor:
+    return mean_answers(network, data)[2]
