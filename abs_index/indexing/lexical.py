@@ -56,7 +56,7 @@ _ORDINAL = "ordinal"
 _ANALYZER = "english"
 _LONGEST_TOKEN = 255
 _LONGEST_KEYWORD = 1000
-_HEAP_BYTES = 48_000_000
+_HEAP_BYTES = 32_000_000
 _UNSPACED = re.compile(  # Thai, Lao, Burmese, Khmer, kana, Chinese characters
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
