@@ -66,6 +66,8 @@ class TextSettings(Section):
     """A word of the training texts that is no word piece gets a vector of its own from this many occurrences on."""
     word_dim: int = Field(default=128, ge=4, le=384)
     """Length of a word vector."""
+    hint_dim: int = Field(default=16, ge=1, le=128)
+    """Length of what each word adds by itself, learnt from the labels alone."""
     max_tokens: int = Field(default=128, ge=8, le=512)
     """Longer texts are cut."""
 

@@ -61,7 +61,7 @@ class PairMember(nn.Module):
         self.dim, self.queries, self.image_queries = dim, settings.queries, settings.image_queries
         self.dropout, self.word_dropout = recipe.training.dropout, recipe.training.word_dropout
         self.sizes = (recipe.image.summary_dim, recipe.image.region_dim * regions)
-        self.correction = nn.Embedding(len(words), dim, padding_idx=PAD)
+        self.hints = nn.Embedding(len(words), recipe.text.hint_dim, padding_idx=PAD)
         self.position = nn.Parameter(0.02 * torch.randn(recipe.text.max_tokens, dim))
         self.neighbours = nn.Parameter(torch.zeros(len(_NEIGHBOURS), dim))
         self.word_norm = nn.LayerNorm(dim)
@@ -76,7 +76,7 @@ class PairMember(nn.Module):
         self.ask_words = nn.Linear(hidden + _FACTS_DIM, settings.queries * dim)
         self.ask_regions = nn.Linear(settings.queries * dim + _FACTS_DIM, settings.image_queries * dim)
         self.match = nn.Linear(settings.queries * dim, dim)
-        width = (settings.queries + settings.image_queries + 1) * dim + hidden + _FACTS_DIM
+        width = (settings.queries + settings.image_queries + 1) * dim + hidden + _FACTS_DIM + recipe.text.hint_dim
         self.joint = nn.Sequential(
             nn.LayerNorm(width),
             nn.Dropout(self.dropout),
@@ -90,7 +90,7 @@ class PairMember(nn.Module):
         self.abs = nn.Linear(hidden, len(ABS))
         self.kind = nn.Linear(2 * hidden, len(KINDS))
         self.grades = nn.Linear(hidden, len(GRADES))
-        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.hints.weight)
 
     def forward(self, vectors: Tensor, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
         """`vectors` is the table of words; `context` (N, C) as from `ImageNetwork`; `words` int (N, L) is padded."""
@@ -106,13 +106,19 @@ class PairMember(nn.Module):
         asked = self.ask_regions(torch.cat([said, text_facts], 1)).unflatten(1, (self.image_queries, self.dim))
         seen = _attend(asked, places)
         match = self.match(said) * places.mean(1)
-        joint = self.joint(torch.cat([said, image, text_facts, seen, match], 1))
+        joint = self.joint(torch.cat([said, image, text_facts, seen, match, self._sum_hints(words)], 1))
         return PairOutput(self.abs(joint), self.kind(torch.cat([joint, image], 1)), self.grades(joint), joint)
+
+    def _sum_hints(self, words: Tensor) -> Tensor:
+        """What the words add by themselves, as a bag of words; the root keeps long texts from outweighing all else."""
+        count = (words != PAD).sum(1, keepdim=True).clamp_min(1)
+        hints: Tensor = self.hints(words).sum(1) / count.sqrt()
+        return hints
 
     def _read(self, vectors: Tensor, words: Tensor) -> Tensor:
         """The words' vectors with what their neighbours add (N, L, dim)."""
         length = words.shape[1]
-        vector = functional.embedding(words, vectors) + self.correction(words) + self.position[:length]
+        vector = functional.embedding(words, vectors) + self.position[:length]
         read: Tensor = self.word_norm(vector) * (words != PAD).unsqueeze(2)
         reach = max(_NEIGHBOURS)
         wide = functional.pad(read, (0, 0, reach, reach))

@@ -128,9 +128,9 @@ def pair_loss(said: PairOutput, data: PairData, batch: Tensor, settings: Trainin
 
 
 def _groups(member: PairMember, settings: TrainingSettings) -> list[dict[str, object]]:
-    """Word corrections have a rate and a decay of their own: most words are rare."""
-    words = [member.correction.weight]
-    others = [value for name, value in member.named_parameters() if value.requires_grad and "correction" not in name]
+    """Hints have a rate and a decay of their own: most words are rare."""
+    words = [member.hints.weight]
+    others = [value for name, value in member.named_parameters() if value.requires_grad and "hints" not in name]
     return [
         {"params": others, "lr": settings.learning_rate, "weight_decay": settings.weight_decay},
         {

@@ -1,0 +1,71 @@
+"""Scores, compared with numbers worked out by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from abs_index.errors import LabelsError
+from abs_index.labels import ABS, KINDS
+from abs_index.model.base import PairPredictions
+from abs_index.training.evaluation import calibration_error, evaluate, predict_pairs, score
+from abs_index.training.labelled import LabelledPair
+from tests.fakes import FakeModel
+
+
+def say(guesses: list[int], kinds: list[int], sure: float = 1.0) -> PairPredictions:
+    abs_prob = np.full((len(guesses), 3), (1 - sure) / 2, dtype=np.float32)
+    abs_prob[np.arange(len(guesses)), guesses] = sure
+    return PairPredictions(np.zeros((len(guesses), 2), np.float32), abs_prob, np.eye(11, dtype=np.float32)[kinds])
+
+
+def pair(label: int, kind: int | None = None, image: str = "x") -> LabelledPair:
+    return LabelledPair(text="t", image=image, abs=ABS[label], kind=None if kind is None else KINDS[kind])
+
+
+def test_scores_worked_out_by_hand() -> None:
+    pairs = [pair(0, 1), pair(0, 1), pair(1), pair(2, 3), pair(2, 3)]
+    result = score(say([0, 1, 1, 2, 0], [1, 2, 0, 3, 3]), pairs)
+    assert result.n == 5
+    assert result.accuracy == pytest.approx(3 / 5)
+    assert result.confusion == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    first = result.per_class["image_more_abstract"]
+    assert (first.precision, first.recall, first.support) == (0.5, 0.5, 2)
+    assert result.per_class["text_more_abstract"].f1 == pytest.approx(2 / 3)
+    assert result.macro_f1 == pytest.approx((0.5 + 2 / 3 + 2 / 3) / 3)
+    assert result.kind_accuracy == pytest.approx(3 / 4)
+
+
+def test_a_class_that_does_not_occur_does_not_count_in_macro_f1() -> None:
+    result = score(say([0, 0], [0, 0]), [pair(0), pair(0)])
+    assert result.macro_f1 == 1
+    assert result.per_class["equal"].support == 0
+    assert result.kind_accuracy is None
+
+
+def test_calibration_error_is_the_gap_between_saying_and_being_right() -> None:
+    probabilities = say([0] * 10, [0] * 10, sure=0.85).abs_prob
+    assert calibration_error(probabilities, np.array([0] * 6 + [1] * 4)) == pytest.approx(0.25, abs=1e-6)
+    assert calibration_error(say([0], [0]).abs_prob, np.array([0])) == 0
+
+
+def test_each_image_is_encoded_once_and_rows_keep_their_order(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(40):
+        Image.fromarray(random.integers(0, 255, (9, 9, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    pairs = [pair(0, image=f"{number % 40}.png") for number in range(300)]
+    model = FakeModel()
+    told: list[tuple[int, int]] = []
+    said = predict_pairs(model, pairs, tmp_path, lambda done, total: told.append((done, total)))
+    assert model.images_seen == 40
+    assert told == [(32, 40), (40, 40)]
+    assert np.allclose(said.abs_prob[:40], said.abs_prob[40:80])
+    assert np.allclose(said.abs_prob[:20], said.abs_prob[280:], atol=1e-5)
+    assert evaluate(model, pairs, tmp_path).n == 300
+
+
+def test_a_damaged_image_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(LabelsError, match=r"x: "):
+        evaluate(FakeModel(), [pair(0)], tmp_path)
