@@ -15,6 +15,9 @@ import typer
 from abs_index.cli import console
 from abs_index.cli.options import IndexArgument, IndexOption, JsonOption
 
+_WIDE = 2000
+"""Columns where there is no terminal: lines are then for `grep` and the like."""
+
 
 class What(StrEnum):
     """Kinds of rows."""
@@ -87,7 +90,10 @@ def rejects(index: IndexOption, json: JsonOption = False) -> None:
         listing.add_column(name, overflow="fold")
     for row in listed:
         listing.add_row(*(Text(row[name] or "") for name in ("reason", "path", "figure", "detail")))
-    console.stdout().print(listing)
+    out = console.stdout()
+    if not out.is_terminal:
+        out.width = _WIDE
+    out.print(listing)
 
 
 @contextmanager

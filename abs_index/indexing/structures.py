@@ -51,7 +51,10 @@ class Structures:
         try:
             return cls._load(table, settings)
         except NotUsableError as reason:
-            logger.warning("%s: search structures are made again from the table: %s", folder, reason)
+            first, unusable = table.version, reason
+        table = Table.open_published(folder)
+        if table.version == first:  # else a build has published, and removed what was opened, just now
+            logger.warning("%s: search structures are made again from the table: %s", folder, unusable)
         publish(table, folder, settings)
         try:
             return cls._load(table, settings)

@@ -12,7 +12,7 @@ from abs_index.errors import UsageError
 from abs_index.indexing.structures import Structures
 from abs_index.labels import ABS, KINDS, ROLES
 from abs_index.search.filters import Filters
-from tests.search.conftest import DOCUMENTS
+from tests.search.tables import DOCUMENTS
 
 JOURNALS = [*(document.container for document in DOCUMENTS if document.container), "L'Eau", '"', "\\", "a:b", "\udcff"]
 
