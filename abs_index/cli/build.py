@@ -56,8 +56,10 @@ def build(
 
     from abs_index.indexing.build import BuildOptions, build_index, expected_documents
     from abs_index.model.load import load_model
+    from abs_index.recipe import load_recipe
 
-    options = BuildOptions(rebuild=rebuild, workers=workers)
+    settings = load_recipe(recipe)
+    options = BuildOptions(rebuild=rebuild, workers=workers, corpus=settings.corpus)
     if batch_size is not None:
         options = replace(options, batch_size=batch_size)
     try:
@@ -66,7 +68,7 @@ def build(
             summary = build_index(
                 corpora,
                 index,
-                load_model(model or recipe, device=device.value),
+                load_model(model or settings.name, device=device.value),
                 options=options,
                 progress=lambda done: advance(done, expected),
             )
