@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -72,9 +71,9 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     table = Table.create(folder, ModelInfo("generated", "0" * 16, 8, options.image_dim, options.pair_dim))
     figures = int(options.pairs / options.pairs_a_figure)
     table.append(_batches(table.schema, options.pairs, figures, random))
-    before, start = _peak(), time.perf_counter()
+    start = time.perf_counter()
     structures = publish(table, folder)
-    seconds, grown = time.perf_counter() - start, _peak() - before
+    seconds = time.perf_counter() - start
     table.mark_published()
     start = time.perf_counter()
     with Index.open(folder) as index:
@@ -86,7 +85,6 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "pairs": options.pairs,
         "figures": figures,
         "publish_seconds": round(seconds, 1),
-        "publish_memory_mib": round(grown),
         "open_seconds": round(opening, 2),
         "queries": timed,
     }
@@ -194,11 +192,6 @@ def _seconds(search: Search, query: Query) -> float:
     return time.perf_counter() - start
 
 
-def _peak() -> float:
-    """The most memory that this process has used, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 # data
 
 
@@ -266,8 +259,8 @@ def _column(schema: pa.Schema, name: str, vectors: np.ndarray) -> pa.Array:
 
 def _table(result: dict[str, Any]) -> str:
     head = (
-        f"{result['pairs']:,} pairs, {result['figures']:,} figures: published in {result['publish_seconds']} s "
-        f"(memory + {result['publish_memory_mib']} MiB), opened in {result['open_seconds']} s\n\n"
+        f"{result['pairs']:,} pairs, {result['figures']:,} figures: published in {result['publish_seconds']} s, "
+        f"opened in {result['open_seconds']} s\n\n"
         f"{'query':18}{'p50 ms':>9}{'p95 ms':>9}{'bare p50':>10}{'bare p95':>10}{'ratio':>8}{'ratio95':>9}\n"
     )
     return head + "\n".join(
