@@ -80,7 +80,7 @@ class Numbers:
             separator = _RANGE.match(text, item.end) or _AND.match(text, item.end)
             if not separator:
                 break
-            ends_range = separator.re is _RANGE
+            ends_range = separator.re is _RANGE and not _COMPARED.search(text, max(0, item.start - 60), item.start)
             position = separator.end()
         return _cut_strictly(text, items) if strict else items
 
@@ -148,6 +148,39 @@ def panel_of_label(label: str) -> str:
     return item.panels[0] if item and len(item.panels) == 1 else ""
 
 
+def joins_range(text: str, start: int, end: int) -> bool:
+    """Whether what stands between two references makes them the ends of a range: "–", "through".
+
+    >>> joins_range("Figure–Figure", 6, 7), joins_range("Compare Figure to Figure", 14, 18)
+    (True, False)
+    """
+    joined = _BETWEEN_LINKS.fullmatch(text, start, end) is not None
+    return joined and not _COMPARED.search(text, max(0, start - 60), start)
+
+
+def sort_key(number: str) -> tuple[int, ...]:
+    """Numbers in the order that they are counted in; a single letter ("Figure B") comes after all numbers.
+
+    >>> sort_key("2.10"), sort_key("IV") < sort_key("IX"), sort_key("B") < sort_key("C")
+    ((2, 10), True, True)
+    """
+    return tuple(_value(part) for part in number.split("."))
+
+
+_ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
+_ROMAN = re.compile(r"C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_AFTER_NUMBERS = 10_000
+
+
+def _value(part: str) -> int:
+    if part.isdecimal():
+        return int(part)
+    if part in ("I", "V", "X") or (len(part) > 1 and _ROMAN.fullmatch(part)):
+        digits = [_ROMAN_DIGITS[letter] for letter in part]
+        return sum(-one if one < next_ else one for one, next_ in zip(digits, [*digits[1:], 0], strict=True))
+    return _AFTER_NUMBERS + ord(part[0]) if part else 0
+
+
 def normalise_phrase(phrase: str) -> str:
     """Words that can be compared: lower case, white space single, no punctuation at the ends."""
     return " ".join(phrase.casefold().split()).strip(" .:;,()[]|-–—")
@@ -157,7 +190,7 @@ def normalise_phrase(phrase: str) -> str:
 
 # Words with a white space or other sign before them, in the languages of scholarly publishing.
 _WORDS = (
-    r"fig(?:ure|ura|ur|uur)?s?|figur(?:en|er|erna|ile|ii)|abb(?:ildung(?:en)?)?|bild(?:er)?|afb(?:eelding(?:en)?)?"
+    r"fig(?:ure|ura|ur|uur|g)?s?|figur(?:en|er|erna|ile|ii)|abb(?:ildung(?:en)?)?|bild(?:er)?|afb(?:eelding(?:en)?)?"
     r"|kuva[tn]?|kuvassa|rys(?:un(?:ek|ku|ki|kach))?|ryc(?:in[aye]|inie)?|obr(?:áz(?:ek|ku|ky|kem|cích))?"
     r"|slik[aeiu]|рис(?:ун(?:ок|ка|ке|ки|ках|ку|ком|ков))?|мал(?:юн(?:ок|ку|ка|ки))?|фиг(?:ур[аи])?|слик[аеу]|слици"
     r"|şekil(?:ler)?|εικ(?:όνα|όνες)?|σχ(?:ήμα)?|gambar|hình|(?:ال)?شكل|איור"
@@ -232,7 +265,11 @@ _LETTER = r"(?:[A-Z]{1,4}|[a-z]{1,3})(?:[ivx]{1,4})?['′]?(?![^\W_])"
 # After "and", a comma or a dash; "a" may be the article.
 _NEXT_LETTER = r"(?:[A-Z]|[b-z]|a(?=[),.;:\]–-]|$)|[ivx]{1,4})(?:[ivx]{1,4})?['′]?(?![^\W_])"
 _LETTERS = rf"{_LETTER}(?:(?:\s*[,/&–—‑-]\s*(?:and\s+)?|\s+(?:and|to|und|bis|et|y|e|и)\s+){_NEXT_LETTER})*"
-_PANELS = re.compile(rf"\s?\({_LETTERS}\)|{_LETTERS}")
+# "3(a)", "3(a), (b) and (c)", "3a–c"
+_IN_PARENTHESES = rf"\({_LETTERS}\)"
+_PANELS = re.compile(
+    rf"\s?{_IN_PARENTHESES}(?:\s?(?:[,;&–—‑-]|,?\s(?:and|to|und|bis|et|y|e|и)\b)\s?{_IN_PARENTHESES})*|{_LETTERS}"
+)
 _LONGEST_SERIES = 100
 _PANEL_LABEL = re.compile(r"\s*(?:panel|part|teil)?\s*[(\[]?(?P<panel>[A-Za-z])[)\].:]*\s*$", re.IGNORECASE)
 _AND = re.compile(
@@ -240,9 +277,12 @@ _AND = re.compile(
     r"|\s+(?:and|or|und|oder|et|ou|y|o|e|и|та|og|och|en|i|ve|as\s+well\s+as)\s+"
 )
 _RANGE = re.compile(
-    rf"\s?[-–—‑−~～至到]\s?(?:(?:{_WORDS})\.?\s*)?|\s+(?:to|through|thru|bis|до|à|al?|hasta|até|tot)\s+(?=[A-Z]?\d)",
+    rf"\s?[-–—‑−~～至到]\s?(?:(?:{_WORDS})\.?\s*)?|\s+(?:to|through|thru|bis|до|à|al?|hasta|até|tot)\s+(?:(?:{_WORDS})\.?\s*)?(?=[A-Z]?\d)",
     re.IGNORECASE,
 )
+# "Compare Figure 2 to Figure 5": two figures, and not those between them.
+_COMPARED = re.compile(r"\b(?:compar|contrast|relat|match)\w*\s[^.;]*$", re.IGNORECASE)
+_BETWEEN_LINKS = re.compile(r"\s?[-–—‑−~～至到]\s?|\s+(?:to|through|thru|bis|до|hasta|até|tot)\s+", re.IGNORECASE)
 _SUPPLEMENT = re.compile(
     r"(?:\s*[-–—‑]\s*|\s+(?=(?:figure\s+)?supplement))"
     r"(?P<kind>(?:(?:figure|table)\s+)?supplement|source\s+(?:data|code)|video|animation|movie)s?\s*(?:file\s+)?(?=\d)",

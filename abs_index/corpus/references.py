@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from abs_index.corpus.document import Figure
 from abs_index.corpus.figure_numbers import (
     Item,
     Numbers,
+    joins_range,
     normalise_phrase,
     number_at_start,
     number_of_label,
     panel_of_label,
+    sort_key,
 )
 from abs_index.corpus.text import Reference, ReferringText
 
@@ -58,6 +61,7 @@ class FigureReferences:
             found.update(self._of_list(items, reading))
         for index, reference in enumerate(text.references):
             found.update(self._of_reference(reference, reading.panels.get(index, set()), reading.words))
+        found.update(self._between_links(reading))
         return tuple(sorted(found, key=self._order.__getitem__))
 
     def _lists(self, reading: _Reading) -> Iterator[list[Item]]:
@@ -107,6 +111,14 @@ class FigureReferences:
             yield from (figure for figure, position in self._order.items() if order[0] < position < order[1])
         else:
             yield from self._labels.between(first, last)
+
+    def _between_links(self, reading: _Reading) -> Iterator[str]:
+        """What lies between two references without numbers that are joined as a range ("<link/>–<link/>")."""
+        for (first, here), (last, there) in pairwise(zip(reading.references, reading.resolved, strict=True)):
+            numbered = any(character.isdigit() for character in reading.words[first.start : last.end])
+            if here and there and not numbered and joins_range(reading.words, first.end, last.start):
+                low, high = sorted((self._order[here[-1]], self._order[there[0]]))
+                yield from (figure for figure, position in self._order.items() if low < position < high)
 
     def _of_reference(self, reference: Reference, panels: set[str], words: str) -> Iterator[str]:
         if not any(reference.targets):
@@ -165,11 +177,11 @@ class _Labels:
 
     def between(self, first: Item, last: Item) -> Iterator[str]:
         """The figures of the same series whose numbers lie strictly between two."""
-        low, high = _as_key(first.number), _as_key(last.number)
+        low, high = sort_key(first.number), sort_key(last.number)
         if first.series != last.series or low[:-1] != high[:-1]:
             return
         for (series, number), figures in self._numbered.items():
-            key = _as_key(number)
+            key = sort_key(number)
             if series == first.series and key[:-1] == low[:-1] and low < key < high:
                 yield from figures
 
@@ -177,10 +189,6 @@ class _Labels:
         """The figure whose label is exactly this."""
         figure = self._names.get(normalise_phrase(words))
         return (figure,) if figure is not None else ()
-
-
-def _as_key(number: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdecimal() else -1 for part in number.split("."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
@@ -86,7 +87,7 @@ def _inside(folder: str) -> str | None:
 
 def _find(files: Files, folder: str, base: str) -> str | None:
     name = posixpath.join(folder, base)
-    if _extension(base) and _rank(base) < _RANKS["gif"] and files.size(name) is not None:
+    if _extension(base) and _rank(base) < _RANKS["gif"] and files.size(name):
         return name
     for spelling in _spellings(folder):
         twins = _twins(files.list_folder(spelling), posixpath.join(spelling, _stem(base)))
@@ -109,15 +110,21 @@ def _twins(listing: tuple[str, ...], stem: str) -> list[str]:
             break
         if _stem(name) == stem:
             same.append(name)
-    wanted = stem.lower()
-    return same or [name for name in listing if _stem(name).lower() == wanted]
+    wanted = _without_case(stem)
+    return same or [name for name in listing if _without_case(_stem(name)) == wanted]
 
 
-def _quality(files: Files, name: str, base: str) -> tuple[int, bool, int, str]:
+def _without_case(name: str) -> str:
+    """macOS writes an "ä" in a file's name as two characters, documents as one."""
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).lower()
+
+
+def _quality(files: Files, name: str, base: str) -> tuple[bool, int, bool, int, str]:
     own = posixpath.basename(name)
     rank = _rank(own)
-    # Among equals the name itself, then the largest file.
-    return rank, own.lower() != base.lower(), -(files.size(name) or 0), name
+    # Empty files last. Among equals the name itself, then the largest file.
+    size = files.size(name) or 0
+    return not size, rank, own.lower() != base.lower(), -size, name
 
 
 def _extension(base: str) -> str:

@@ -17,7 +17,7 @@ from xml.parsers import expat
 
 from lxml import etree
 
-from abs_index.corpus.rejects import EMPTY_FILE, ENTITIES, NOT_WELL_FORMED, WRONG_ENCODING
+from abs_index.corpus.rejects import EMPTY_FILE, ENTITIES, NOT_WELL_FORMED, TOO_LARGE, WRONG_ENCODING
 from abs_index.errors import RejectedError
 
 Element: TypeAlias = etree._Element  # lxml has no public name for it
@@ -118,8 +118,8 @@ _START_TAG = re.compile(r"""\s*<[A-Za-z_](?:[^<>"']|"[^"]*"|'[^']*')*>""")
 
 # --- bytes → text -----------------------------------------------------------------------------------------------
 
-_DECLARATION = re.compile(r"<\?xml\s[^>]*?\?>")
-_ENCODING = re.compile(r"""<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
+_DECLARATION = re.compile(r"\s*<\?xml\s[^>]*?\?>")  # blank lines before it are wrong, frequent and harmless
+_ENCODING = re.compile(r"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
 _MARKS = (  # UTF-32 first: its mark starts with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -138,6 +138,8 @@ _LARGER = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
 }
+# Names of databases and of old standards that Python does not know.
+_OTHER_NAMES = {"ucs-2": "utf-16", "iso-10646-ucs-2": "utf-16", "ucs-4": "utf-32", "iso-10646-ucs-4": "utf-32"}
 # Text codecs of Python that are no encodings of documents.
 _NO_ENCODINGS = {"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7", "mbcs", "oem"}
 
@@ -181,7 +183,7 @@ def _declared_encoding(head: str) -> str:
 
 def _codec_name(declared: str) -> str:
     try:
-        name = codecs.lookup(declared).name
+        name = codecs.lookup(_OTHER_NAMES.get(declared.lower(), declared)).name
     except (LookupError, ValueError) as error:
         raise RejectedError(WRONG_ENCODING, f"unknown encoding {declared[:40]!r}") from error
     if name in _NO_ENCODINGS:
@@ -317,6 +319,8 @@ def _replace(text: str, names: dict[str, str]) -> str:
 # --- text → tree ------------------------------------------------------------------------------------------------
 
 _PLACE = re.compile(r",? line \d+, column \d+.*", re.DOTALL)
+_LIMIT = re.compile(r"Resource limit|too (?:long|big)")
+_ADVICE = re.compile(r",? (?:use|see|try) xml.*", re.IGNORECASE | re.DOTALL)
 
 
 def _parse(source: bytes) -> Element:
@@ -333,6 +337,8 @@ def _parse(source: bytes) -> Element:
     except etree.XMLSyntaxError as error:
         message = " ".join(_PLACE.sub("", error.msg or "").split()).rstrip(",")
         looped = getattr(error, "code", None) == etree.ErrorTypes.ERR_ENTITY_LOOP  # the stubs know no code
-        entity = looped or "amplification" in message
-        message = message.partition(", use XML")[0].partition(", see xml")[0]
-        raise RejectedError(ENTITIES if entity else NOT_WELL_FORMED, f"line {error.position[0]}: {message}") from error
+        reason = TOO_LARGE if _LIMIT.search(message) else NOT_WELL_FORMED
+        if looped or "amplification" in message:
+            reason = ENTITIES
+        message = _ADVICE.sub("", message)
+        raise RejectedError(reason, f"line {error.position[0]}: {message}") from error

@@ -1,4 +1,4 @@
-"""JATS and its ancestor NLM, of any version, with or without DTD and namespaces: journal articles."""
+"""JATS and its ancestor NLM, of any version, with or without DTD and namespaces: journal articles; BITS: chapters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from abs_index.errors import RejectedError
 
 
 class JatsReader:
-    """Reads one article a file. An article's parts (author response, translation) belong to its document."""
+    """Reads one article or book chapter a file. Parts (author response, translation) belong to its document."""
 
     format: ClassVar[str] = "jats"
 
@@ -27,7 +27,7 @@ class JatsReader:
 
     @staticmethod
     def recognises(head: bytes) -> bool:
-        """Whether the root element is `<article>` (and not DocBook's), or a set of articles as PMC serves it."""
+        """Whether the root element is `<article>` (and not DocBook's), a set of articles as PMC serves it, or BITS."""
         before, tag = start_of_root(head)
         name = _NAME.match(tag)
         return name is not None and name[1] in _ROOTS and "docbook" not in (before + tag).lower()
@@ -62,15 +62,18 @@ class JatsReader:
 
 
 _NAME = re.compile(r"<(?:[\w.-]+:)?([\w.-]+)")
-_ROOTS = ("article", "pmc-articleset")
+_SETS = ("pmc-articleset", "OAI-PMH")
+_BOOKS = ("book", "book-part-wrapper", "book-part")
+_ROOTS = ("article", *_SETS, *_BOOKS)
 
 
 def _article(root: Element) -> Element:
-    if local_name(root) == "article":
+    name = local_name(root)
+    if name == "article" or (name in _BOOKS and next(root.iter("{*}book-meta", "{*}book-part-meta"), None) is not None):
         return root
     articles = list(root.iter("{*}article"))
     if len(articles) != 1:
-        raise RejectedError(NOT_A_DOCUMENT, f"<{local_name(root)}> with {len(articles)} articles instead of one")
+        raise RejectedError(NOT_A_DOCUMENT, f"<{name}> with {len(articles)} articles; a file of its own is read for each")
     return articles[0]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from abs_index.corpus.document import Figure, Group, Reject, Text
 from abs_index.corpus.files import Files
 from abs_index.corpus.readers.jats_graphics import Picture, find_images, pictures_of, what_it_holds
-from abs_index.corpus.readers.jats_text import read_text
+from abs_index.corpus.readers.jats_text import PARTS, read_text
 from abs_index.corpus.xml import Element, attribute, children, find, local_name, words_of
 
 
@@ -87,12 +87,13 @@ _NO_FIGURES = tuple(
 
 def _figure_elements(article: Element) -> Iterator[tuple[Element, int]]:
     parts: dict[Element, int] = {}
-    for element in article.iter("{*}fig", "{*}fig-group", "{*}graphic", "{*}sub-article", "{*}response"):
+    part_tags = [f"{{*}}{name}" for name in sorted(PARTS)]
+    for element in article.iter("{*}fig", "{*}fig-group", "{*}graphic", *part_tags):
         name = local_name(element)
-        if name in ("sub-article", "response"):
+        if name in PARTS:
             parts[element] = len(parts) + 1
         elif _is_figure(element, name):
-            part = next(element.iterancestors("{*}sub-article", "{*}response"), None)
+            part = next((each for each in element.iterancestors(*part_tags) if each in parts), None)
             yield element, parts[part] if part is not None else 0
 
 
@@ -157,7 +158,10 @@ def _read_group(element: Element) -> Group | None:
 
 
 def _label(element: Element) -> str:
-    return read_text(*children(element, "label")).text.normalised
+    """The label without the marks of footnotes, except where a link is all that it holds."""
+    labels = list(children(element, "label"))
+    words = read_text(*labels, without=frozenset({"xref"})).text.normalised
+    return words or read_text(*labels).text.normalised
 
 
 def _caption(element: Element, pictures: list[Picture]) -> Text:

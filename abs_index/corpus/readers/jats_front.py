@@ -25,7 +25,9 @@ class Front:
 
 
 def read_front(article: Element) -> Front:
-    """The front matter of an article; empty fields where it says nothing (or has none)."""
+    """The front matter of an article or of a chapter; empty fields where it says nothing (or has none)."""
+    if (book := next(article.iter("{*}book-meta", "{*}book-part-meta"), None)) is not None:
+        return _read_chapter(article, book)
     front = next(children(article, "front", "front-stub"), None)
     meta = find(front, "article-meta") if find(front, "article-meta") is not None else front
     language = attribute(article, "lang").strip()
@@ -36,16 +38,36 @@ def read_front(article: Element) -> Front:
         title=read_title(find(meta, "title-group", "article-title")),
         container=_journal(find(front, "journal-meta")),
         year=_year(meta),
-        authors=tuple(dict.fromkeys(filter(None, map(_author, _contributors(meta))))),
+        authors=_authors(meta),
         licence=_licence(meta),
         language=language,
         keywords=_keywords(meta, language),
     )
 
 
+def _read_chapter(root: Element, first: Element) -> Front:
+    """The front matter of BITS: of the chapter, and what it leaves out of the book."""
+    book = first if local_name(first) == "book-meta" else None
+    chapter = next(root.iter("{*}book-part-meta"), None) if local_name(root) != "book" else None
+    metas = [meta for meta in (chapter, book) if meta is not None]
+    language = attribute(root, "lang").strip()
+    book_title = read_title(find(book, "book-title-group", "book-title"))
+    years = (year for meta in metas if (year := _year(meta)) is not None)
+    return Front(
+        doi=next((doi for element in _with_doi(metas[0]) if (doi := plausible_doi(words_of(element)))), ""),
+        title=read_title(find(chapter, "title-group", "title")) or book_title,
+        container=book_title if chapter is not None else "",
+        year=next(years, None),
+        authors=next((authors for meta in metas if (authors := _authors(meta))), ()),
+        licence=next((licence for meta in metas if (licence := _licence(meta))), ""),
+        language=language,
+        keywords=_keywords(metas[0], language),
+    )
+
+
 # --- identifiers --------------------------------------------------------------------------------------------------
 
-_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|doi:\s*)?(10\.\d{4,9}(?:\.\d+)*/\S+)", re.IGNORECASE)
+_DOI = re.compile(r"(?:(?:https?://)?(?:dx\.|www\.)?doi\.org/|(?:info:doi/|doi:)\s*)?(10\.\d{4,9}(?:\.\d+)*/\S+)", re.IGNORECASE)
 # What templates hold before a DOI is given: 10.21105/joss.0XXXX, 10.xxxxx/draft, 10.5281/zenodo.0000000.
 _PLACEHOLDER = re.compile(r"x{4,}|0x{2,}|[/.]0+$|[/.](?:draft|tbd|todo|pending|placeholder)\b", re.IGNORECASE)
 
@@ -61,7 +83,9 @@ def plausible_doi(text: str) -> str:
 
 
 def _with_doi(meta: Element) -> Iterator[Element]:
-    return (id_ for id_ in children(meta, "article-id") if attribute(id_, "pub-id-type").lower() == "doi")
+    for id_ in children(meta, "article-id", "book-part-id", "book-id"):
+        if "doi" in (value.lower() for name, value in id_.items() if str(name).endswith("id-type")):
+            yield id_
 
 
 # --- journal and date ---------------------------------------------------------------------------------------------
@@ -109,6 +133,10 @@ def _as_year(text: str) -> int | None:
 # --- people -------------------------------------------------------------------------------------------------------
 
 
+def _authors(meta: Element) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, map(_author, _contributors(meta)))))
+
+
 def _contributors(meta: Element) -> Iterator[Element]:
     for group in children(meta, "contrib-group"):
         for contributor in children(group, "contrib"):
@@ -117,7 +145,7 @@ def _contributors(meta: Element) -> Iterator[Element]:
 
 
 def _author(contributor: Element) -> str:
-    alternatives = find(contributor, "name-alternatives")
+    alternatives = next(children(contributor, "name-alternatives", "collab-alternatives"), None)
     for holder in (contributor, alternatives):
         for name in children(holder, "name", "string-name", "collab", "on-behalf-of") if holder is not None else ():
             return _name(name)
@@ -154,6 +182,8 @@ def _licence(meta: Element) -> str:
         for licence in children(holder, "license"):
             if found := _licence_address(licence) or words_of(licence) or attribute(licence, "license-type"):
                 return found
+        if found := words_of(find(holder, "license_ref")):
+            return found
     return next((words for holder in holders if (words := words_of(find(holder, "copyright-statement")))), "")
 
 
@@ -171,8 +201,14 @@ def _keywords(meta: Element, language: str) -> tuple[str, ...]:
     """Keywords in the language of the article; all where none says its language or none fits."""
     groups = list(children(meta, "kwd-group"))
     fitting = [group for group in groups if attribute(group, "lang") in ("", language)]
-    words = [_keyword(keyword) for group in fitting or groups for keyword in group.iter("{*}kwd", "{*}compound-kwd")]
+    words = [words for group in fitting or groups for words in _words_of_group(group)]
     return tuple(dict.fromkeys(filter(None, words)))
+
+
+def _words_of_group(group: Element) -> Iterator[str]:
+    yield from map(_keyword, group.iter("{*}kwd", "{*}compound-kwd"))
+    for line in children(group, "unstructured-kwd-group"):
+        yield from (word.strip() for word in re.split("[;,]", words_of(line)))
 
 
 def _keyword(keyword: Element) -> str:

@@ -47,7 +47,9 @@ def pictures_of(element: Element) -> list[Picture]:
     if not found:  # some put the picture into the caption, or call it a medium
         found = [graphics for caption in children(element, "caption") for graphics in _graphics(caption, "graphic")]
         found = found or [[medium] for medium in children(element, "media") if _is_still(medium)]
-    return [Picture(tuple(graphics)) for graphics in _merge(found)]
+    pictures = [Picture(tuple(graphics)) for graphics in _merge(found)]
+    # A thumbnail of another name is no picture of its own.
+    return [picture for picture in pictures if not all(map(_is_thumbnail, picture.graphics))] or pictures
 
 
 def _graphics(element: Element, wanted: str) -> Iterator[list[Element]]:
@@ -83,6 +85,8 @@ def _merge(found: list[list[Element]]) -> list[list[Element]]:
 
 # --- which files --------------------------------------------------------------------------------------------------
 
+_BASE = "{http://www.w3.org/XML/1998/namespace}base"
+_HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ADDRESS = re.compile(r"https?://[^/]*/", re.IGNORECASE)
 _VECTOR = (".svg", ".svgz", ".eps", ".ps", ".pdf", ".wmf", ".emf")
 
@@ -115,9 +119,17 @@ def _best_file(picture: Picture, files: Files, document: str) -> str | None:
     found = [
         (_is_thumbnail(graphic), name.lower().endswith(_VECTOR), -(files.size(name) or 0), name)
         for graphic in picture.graphics
-        if (name := _resolve(files, document, attribute(graphic, "href").strip())) is not None
+        if (name := _resolve(files, document, _address(graphic))) is not None
     ]
     return min(found)[-1] if found else None
+
+
+def _address(graphic: Element) -> str:
+    """What a graphic refers to, in the folder that `xml:base` of an element around it names."""
+    href = attribute(graphic, "href").strip()
+    bases = (base for element in graphic.iterancestors() if (base := element.get(_BASE)))
+    folder = posixpath.dirname(next(bases, ""))
+    return posixpath.join(folder, href) if folder and not _HAS_SCHEME.match(folder) else href
 
 
 def _resolve(files: Files, document: str, href: str) -> str | None:

@@ -23,7 +23,7 @@ class Paragraph:
 
 FLOATS = frozenset({"fig", "fig-group", "table-wrap", "table-wrap-group", "supplementary-material", "graphic", "media"})
 """What stands beside the text, also where it is written inside a paragraph."""
-PARTS = frozenset({"sub-article", "response"})
+PARTS = frozenset({"sub-article", "response", "book-part"})
 
 _NO_TEXT = FLOATS | {
     "inline-graphic", "inline-media", "inline-supplementary-material", "array", "chem-struct-wrap", "object-id",
@@ -81,8 +81,16 @@ def _walk_sections(element: Element, section: str, part: int, parts: Iterator[in
 _TITLED = PARTS | {"sec", "abstract", "trans-abstract", "ack", "app", "app-group", "boxed-text", "notes", "glossary"}
 
 
+_TITLE_PATHS = (
+    ("title",),
+    ("caption", "title"),
+    ("front-stub", "title-group", "article-title"),
+    ("book-part-meta", "title-group", "title"),
+)
+
+
 def _title_of(section: Element) -> str:
-    for path in (("title",), ("caption", "title"), ("front-stub", "title-group", "article-title")):
+    for path in _TITLE_PATHS:
         if (title := find(section, *path)) is not None:
             return read_title(title)
     return ""
