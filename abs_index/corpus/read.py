@@ -81,7 +81,8 @@ def _check_root(path: Path, settings: CorpusSettings) -> _Root:
         raise CorpusError(f"{path}: {error.strerror or error}; name a folder, an archive or a document") from None
     full = Path(os.path.abspath(path))  # noqa: PTH100  keeps the name of a link
     if path.is_file():
-        return _Root(full.parent.name, full.parent, full.name)
+        folder = _folder_of(full)
+        return _Root(folder.name, folder, full.relative_to(folder).as_posix())
     if not path.is_dir():
         raise CorpusError(f"{path}: neither a file nor a folder")
     first = next(FolderFiles(full, settings).walk(), None)
@@ -90,6 +91,12 @@ def _check_root(path: Path, settings: CorpusSettings) -> _Root:
     if isinstance(first, Reject) and not first.path:
         raise CorpusError(f"{path}: {first.detail}")
     return _Root(full.name, full, "")
+
+
+def _folder_of(file: Path) -> Path:
+    """Where the files lie that a single document needs: beside it; of a module of CNXML, beside `modules`."""
+    is_module = file.suffix == ".cnxml" and file.parent.parent.name == "modules"
+    return file.parents[2] if is_module else file.parent
 
 
 def _without_nested(roots: list[_Root]) -> list[_Root]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from abs_index.corpus.document import Document, Figure, Group, Mention, Reject, Text
@@ -141,6 +141,8 @@ class _Figures:
     rejects: list[Reject] = field(default_factory=list)
     aliases: dict[str, list[str]] = field(default_factory=dict)
     """Ids that stand for figures: of a figure for its subfigures, of a picture for its figure."""
+    _named: set[str] = field(default_factory=set)
+    """Ids of figures and groups whose label is their title."""
     _ids: set[str] = field(default_factory=set)
     _count: int = 0
 
@@ -150,18 +152,29 @@ class _Figures:
         if not subfigures:
             self._add_one(element, None)
             return
-        label, caption = _label(element), _caption(element)
-        group = Group(attribute(element, "id") or f"figure-{self._count + 1}", label, caption)
+        id_, caption = attribute(element, "id") or f"figure-{self._count + 1}", _caption(element)
+        group = Group(id_, self._label(element, id_, caption), caption)
         known = {figure.id for figure in self.usable}
         for subfigure in subfigures:
             self._add_one(subfigure, group)
         self.aliases[group.id] = [figure.id for figure in self.usable if figure.id not in known]
 
     @property
+    def without_names(self) -> list[Figure]:
+        """The usable figures without the titles that stand in for missing labels: no text refers to these."""
+        return [self._without_name(figure) for figure in self.usable] if self._named else self.usable
+
+    def _without_name(self, figure: Figure) -> Figure:
+        if figure.group and figure.group.id in self._named:
+            figure = replace(figure, group=replace(figure.group, label=""))
+        return replace(figure, label="") if figure.id in self._named else figure
+
+    @property
     def are_numbered(self) -> bool:
         """Whether words alone can refer to a figure: it has a label, or a caption that starts with a number."""
-        labels = any(figure.label or (figure.group and figure.group.label) for figure in self.usable)
-        return labels or any(number_at_start(figure.caption.normalised) for figure in self.usable)
+        figures = self.without_names
+        labels = any(figure.label or (figure.group and figure.group.label) for figure in figures)
+        return labels or any(number_at_start(figure.caption.normalised) for figure in figures)
 
     def _add_one(self, element: Element, group: Group | None) -> None:
         self._count += 1
@@ -172,7 +185,17 @@ class _Figures:
         if images:
             self.aliases |= {attribute(media, "id"): [id_] for media in children(element, "media") if media.get("id")}
             alt = " ".join(filter(None, (_alt(media) for media in children(element, "media"))))
-            self.usable.append(Figure(id_, _label(element), _caption(element), alt, images=images, group=group))
+            caption = _caption(element)
+            label = self._label(element, id_, caption)
+            self.usable.append(Figure(id_, label, caption, alt, images=images, group=group))
+
+    def _label(self, element: Element, id_: str, caption: Text) -> str:
+        """The label; of a figure with neither label nor caption its title, to be shown and searched for."""
+        label = read_line(find(element, "label")).text.normalised
+        if label or caption:
+            return label
+        self._named.add(id_)
+        return read_line(find(element, "title")).text.normalised
 
     def _unique(self, id_: str) -> str:
         unique, number = id_, 1
@@ -207,6 +230,8 @@ def _sources(media: Element) -> list[str]:
         return vector, attribute(image, "for") == "pdf", attribute(image, "for") != "online"
 
     images = sorted(media.iter("{*}image"), key=rank)
+    if attribute(media, "type").startswith("image/"):  # before CNXML 0.6
+        images.insert(0, media)
     return [source for source in (attribute(image, "src") for image in images) if source]
 
 
@@ -218,10 +243,6 @@ def _held(element: Element) -> str:
     names = [local_name(child) for child in children(element) if local_name(child) not in _AROUND_CONTENT]
     names += [local_name(child) for media in children(element, "media") for child in children(media)]
     return "holds " + ", ".join(dict.fromkeys(names)) if names else "holds nothing"
-
-
-def _label(element: Element) -> str:
-    return read_line(find(element, "label")).text.normalised
 
 
 def _caption(element: Element) -> Text:
@@ -244,7 +265,7 @@ def _own_mentions(root: Element, figures: _Figures, module: ModuleName) -> Itera
     aliases = {f"{id_}#{figure.id}": [figure.id] for id_ in module.ids for figure in figures.usable}
     for alias, members in figures.aliases.items():
         aliases |= {alias: members} | {f"{id_}#{alias}": members for id_ in module.ids}
-    references = FigureReferences(figures.usable, aliases)
+    references = FigureReferences(figures.without_names, aliases)
     # Few modules number their figures themselves; in the others only links refer to them.
     for paragraph in read_paragraphs(root, only="" if figures.are_numbered else "target-id"):
         wanted = references.figures_in(paragraph.text)

@@ -11,12 +11,13 @@ _NO_TEXT = {"label", "media", "metadata"}
 _NOT_RUNNING = _NO_TEXT | {"figure", "title"}
 # What stands between the letters of a line without parting words.
 _WITHIN_WORDS = {
-    "cite", "cite-title", "code", "emphasis", "foreign", "label", "link", "math", "media", "span", "sub", "sup", "term",
+    "cite", "cite-title", "cnxn", "code", "emphasis", "foreign", "label", "link", "math", "media", "span", "sub", "sup", "term",
 }  # fmt: skip
 # What else stands in a line of text. Everything that is in neither is a block: it ends the line before it.
 _INLINE = _WITHIN_WORDS - _NO_TEXT | {"equation", "footnote", "newline", "preformat", "quote", "space"}
 # Inside a paragraph these belong to its text; other blocks there (note, table, exercise) are texts of their own.
 _OF_PARAGRAPH = {"item", "list", "title"}
+_LINKS = {"link", "cnxn"}  # "cnxn" before CNXML 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ def read_paragraphs(module: Element, only: str = "") -> list[Paragraph]:
 
 def _drop_text_without_links(module: Element, name: str) -> None:
     kept = {module}
-    for link in module.iter("{*}link"):
-        if attribute(link, name):
+    for link in module.iter("{*}link", "{*}cnxn"):
+        if attribute(link, name) or (name == "target-id" and _targets(link)):
             kept.update(link.iterancestors())
     for block in list(module.iter("{*}section", "{*}para", "{*}exercise", "{*}table", "{*}note", "{*}example")):
         parent = block.getparent()
@@ -133,7 +134,7 @@ def _add_inline(element: Element, line: TextBuilder, asides: list[Element]) -> N
         line.formula(_words_of_formula(element), display=attribute(element, "display") == "block")
     elif name == "equation":
         line.formula(" ".join(map(_words_of_formula, children(element, "math"))) or words_of(element), display=True)
-    elif name == "link" and not attribute(element, "url"):
+    elif name in _LINKS and (_targets(element) or not attribute(element, "url")):
         _add_link(element, line, asides)
     elif name in _INLINE or name in _OF_PARAGRAPH:
         _add_content(element, line, asides)
@@ -152,7 +153,10 @@ def _add_link(link: Element, line: TextBuilder, asides: list[Element]) -> None:
 
 
 def _targets(link: Element) -> tuple[str, ...]:
-    target, module = attribute(link, "target-id"), attribute(link, "document")
+    url = attribute(link, "url")
+    target, module = attribute(link, "target-id") or attribute(link, "target"), attribute(link, "document")
+    if url:  # it wins over the other attributes; "#id" is the module itself
+        target, module = url[1:] if url.startswith("#") else "", ""
     if not target:
         return ()
     return (f"{module}#{target}",) if module else (target,)

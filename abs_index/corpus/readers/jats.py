@@ -73,7 +73,9 @@ def _article(root: Element) -> Element:
         return root
     articles = list(root.iter("{*}article"))
     if len(articles) != 1:
-        raise RejectedError(NOT_A_DOCUMENT, f"<{name}> with {len(articles)} articles; a file of its own is read for each")
+        raise RejectedError(
+            NOT_A_DOCUMENT, f"<{name}> with {len(articles)} articles; a file of its own is read for each"
+        )
     return articles[0]
 
 

@@ -67,7 +67,9 @@ def _read_chapter(root: Element, first: Element) -> Front:
 
 # --- identifiers --------------------------------------------------------------------------------------------------
 
-_DOI = re.compile(r"(?:(?:https?://)?(?:dx\.|www\.)?doi\.org/|(?:info:doi/|doi:)\s*)?(10\.\d{4,9}(?:\.\d+)*/\S+)", re.IGNORECASE)
+_DOI = re.compile(
+    r"(?:(?:https?://)?(?:dx\.|www\.)?doi\.org/|(?:info:doi/|doi:)\s*)?(10\.\d{4,9}(?:\.\d+)*/\S+)", re.IGNORECASE
+)
 # What templates hold before a DOI is given: 10.21105/joss.0XXXX, 10.xxxxx/draft, 10.5281/zenodo.0000000.
 _PLACEHOLDER = re.compile(r"x{4,}|0x{2,}|[/.]0+$|[/.](?:draft|tbd|todo|pending|placeholder)\b", re.IGNORECASE)
 
