@@ -6,6 +6,7 @@ import tarfile
 import zlib
 from pathlib import Path
 from typing import Literal
+from zipfile import is_zipfile
 
 from abs_index.corpus.archive_tar import TarFiles
 from abs_index.corpus.archive_zip import ZipFiles
@@ -13,7 +14,7 @@ from abs_index.recipe import CorpusSettings
 
 ArchiveKind = Literal["zip", "tar"]
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-OTHER_ARCHIVE_SUFFIXES = (".7z", ".rar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+OTHER_ARCHIVE_SUFFIXES = (".7z", ".rar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".xml.gz", ".nxml.gz")
 """Archives that are not read, which is worth saying to those who have their documents in one."""
 
 # Office files, EPUB, Java and the like are zips too: their first member tells them apart.
@@ -28,6 +29,21 @@ def archive_kind(head: bytes) -> ArchiveKind | None:
     if head.startswith(b"\x1f\x8b"):
         return "tar" if _is_tar(_gunzip_head(head)) else None
     return "tar" if _is_tar(head) else None
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file is a zip whatever it starts with: self-extracting, with another file in front, or in a folder
+    that office files have too. Slower than `archive_kind`."""
+    try:
+        return is_zipfile(path)
+    except OSError:
+        return False
+
+
+def is_empty_archive(head: bytes) -> bool:
+    """Whether a file that starts with `head` is a tar archive without members: nothing but zeros."""
+    content = _gunzip_head(head) if head.startswith(b"\x1f\x8b") else head
+    return len(content) >= tarfile.BLOCKSIZE and not content.strip(b"\0")
 
 
 def open_archive(path: Path, kind: ArchiveKind, prefix: str, settings: CorpusSettings) -> ZipFiles | TarFiles:

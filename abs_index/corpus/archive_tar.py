@@ -69,15 +69,20 @@ class TarFiles(ArchiveFiles[_Place]):
         packed_size = os.fstat(packed.fileno()).st_size
         size = 0
         with gzip.GzipFile(fileobj=packed) as stream:
-            while chunk := self._decompress(stream):
+            while chunk := self._decompress(stream, size):
                 size += len(chunk)
                 check_unpacked_size(size, packed_size, self._settings)
                 unpacked.write(chunk)
 
-    def _decompress(self, stream: gzip.GzipFile) -> bytes:
+    def _decompress(self, stream: gzip.GzipFile, done: int) -> bytes:
+        """The next piece. Like gzip itself, nothing is made of what comes behind the compressed data."""
         try:
-            return stream.read(_CHUNK)
-        except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
+            return stream.read1(_CHUNK)
+        except gzip.BadGzipFile as error:
+            if done and "Not a gzipped file" in str(error):
+                return b""
+            raise RejectedError(DAMAGED_ARCHIVE, f"gzip: {error}") from None
+        except (EOFError, zlib.error, OSError) as error:
             raise RejectedError(DAMAGED_ARCHIVE, f"gzip: {error}") from None
 
     def _scan_headers(self, file: IO[bytes]) -> None:

@@ -11,6 +11,7 @@ from abs_index.corpus.rejects import DAMAGED_ARCHIVE, UNREADABLE, UNSAFE_MEMBER
 from abs_index.errors import RejectedError
 
 _ENCRYPTED = 0x1
+_UTF8 = 0x800
 
 
 class ZipFiles(ArchiveFiles[ZipInfo]):
@@ -27,6 +28,7 @@ class ZipFiles(ArchiveFiles[ZipInfo]):
         members = self._zip.infolist()
         check_unpacked_size(sum(member.file_size for member in members), packed, self._settings)
         for member in members:
+            member.filename = _read_name(member)
             self._add_member(member)
 
     def _add_member(self, member: ZipInfo) -> None:
@@ -55,3 +57,13 @@ class ZipFiles(ArchiveFiles[ZipInfo]):
         if len(content) < length:
             raise RejectedError(DAMAGED_ARCHIVE, "zip: member shorter than its directory says")
         return content
+
+
+def _read_name(member: ZipInfo) -> str:
+    """The name; UTF-8 also where the archive does not say so, which many programs forget."""
+    if member.flag_bits & _UTF8 or member.filename.isascii():
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename

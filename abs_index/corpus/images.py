@@ -201,8 +201,8 @@ def _gunzip_head(head: bytes) -> bytes:
 def _decode(content: bytes, name: str, settings: CorpusSettings, target: int | None) -> DecodedImage:
     try:
         return _load(content, name, settings, target)
-    except ValueError:
-        # A text or profile chunk that unpacks to more than Pillow allows; the picture itself may be sound.
+    except (ValueError, SyntaxError):
+        # A text or profile chunk that unpacks to more than Pillow allows, or is damaged; the picture may be sound.
         if name != "PNG":
             raise
         return _load(_without_metadata(content), name, settings, target)

@@ -9,9 +9,17 @@ from dataclasses import replace
 from hashlib import blake2b
 from itertools import chain, count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from abs_index.corpus.archive import ARCHIVE_SUFFIXES, OTHER_ARCHIVE_SUFFIXES, ArchiveKind, archive_kind, open_archive
+from abs_index.corpus.archive import (
+    ARCHIVE_SUFFIXES,
+    OTHER_ARCHIVE_SUFFIXES,
+    ArchiveKind,
+    archive_kind,
+    is_empty_archive,
+    is_zip,
+    open_archive,
+)
 from abs_index.corpus.archive_tar import TarFiles
 from abs_index.corpus.archive_zip import ZipFiles
 from abs_index.corpus.document import Document, Reject
@@ -139,7 +147,7 @@ class _Walk:
             return
         if is_picture(head):
             return
-        kind = archive_kind(head)
+        kind = archive_kind(head) or self._is_odd_zip(files, entry)
         reader = None if kind else next((reader for reader in READERS if reader.recognises(head)), None)
         if reader:
             read = self._read_document(files, entry, head, reader)
@@ -151,6 +159,11 @@ class _Walk:
             yield self._refuse(Reject(files.prefix + entry, NESTED_ARCHIVE))
         elif self._is_expected(files, entry) and not _DESCRIPTIONS.match(head):
             yield self._refuse(Reject(files.prefix + entry, *_why_not(entry, head)))
+
+    @staticmethod
+    def _is_odd_zip(files: Files, entry: str) -> Literal["zip"] | None:
+        odd = isinstance(files, FolderFiles) and entry.lower().endswith(".zip") and is_zip(files.path(entry))
+        return "zip" if odd else None
 
     def _is_expected(self, files: Files, name: str) -> bool:
         """Whether a file ought to be a document or an archive: by its name, or because it was named as the corpus."""
@@ -165,6 +178,8 @@ class _Walk:
         except RejectedError as error:
             yield self._refuse(Reject(name, error.reason, error.detail))
             return
+        if not archive.rejects and next(archive.names(), None) is None:
+            yield self._refuse(Reject(name, EMPTY_FILE, "an archive without files"))
         for reject in archive.rejects:
             yield self._refuse(reject)
         readers_outside, self._readers = self._readers, {}
@@ -241,6 +256,8 @@ def _why_not(name: str, head: bytes) -> tuple[str, str]:
     if not head:
         return EMPTY_FILE, ""
     if name.lower().endswith(ARCHIVE_SUFFIXES):
+        if is_empty_archive(head):
+            return EMPTY_FILE, "an archive without files"
         return DAMAGED_ARCHIVE, "neither a zip nor a tar file"
     other = name.lower().endswith(OTHER_ARCHIVE_SUFFIXES)
     return NOT_A_DOCUMENT, "of archives, zip, tar and tar.gz are read" if other else ""

@@ -11,7 +11,8 @@ _NO_TEXT = {"label", "media", "metadata"}
 _NOT_RUNNING = _NO_TEXT | {"figure", "title"}
 # What stands between the letters of a line without parting words.
 _WITHIN_WORDS = {
-    "cite", "cite-title", "cnxn", "code", "emphasis", "foreign", "label", "link", "math", "media", "span", "sub", "sup", "term",
+    "cite", "cite-title", "cnxn", "code", "emphasis", "foreign", "label", "link", "math", "media", "span", "sub", "sup",
+    "term",
 }  # fmt: skip
 # What else stands in a line of text. Everything that is in neither is a block: it ends the line before it.
 _INLINE = _WITHIN_WORDS - _NO_TEXT | {"equation", "footnote", "newline", "preformat", "quote", "space"}

@@ -1,4 +1,4 @@
-"""HTML pages with `<figure>` and `<figcaption>`: HTML5, XHTML, and whatever else browsers can show.
+"""HTML pages with `<figure>` and `<figcaption>` (or the like): HTML5, XHTML, and whatever else browsers can show.
 
 A page is one document. A `<figure>` inside another belongs to the group that the outer one is; several pictures in one
 `<figure>` are one figure. Only files beside the page are pictures: nothing is fetched, nothing inside the page decoded.
@@ -17,8 +17,9 @@ from abs_index.corpus.figure_numbers import number_at_start
 from abs_index.corpus.files import Files
 from abs_index.corpus.readers.html_figures import FigureElement, find_figures
 from abs_index.corpus.readers.html_metadata import read_page_metadata
+from abs_index.corpus.readers.html_roles import name_figures
 from abs_index.corpus.readers.html_text import Paragraph, fragment_of, read_line, read_paragraphs
-from abs_index.corpus.readers.html_tree import parse_page
+from abs_index.corpus.readers.html_tree import Node, parse_page
 from abs_index.corpus.references import FigureReferences
 from abs_index.corpus.rejects import IMAGE_FORMAT, IMAGE_MISSING, NO_IMAGE, NOT_A_DOCUMENT
 from abs_index.corpus.resolve import resolve_image
@@ -44,10 +45,11 @@ class HtmlReader:
         Raises RejectedError: a page without any `<figure>`, or what `parse_page` refuses.
         """
         page = parse_page(content)
+        name_figures(page)
         found = find_figures(page)
         if not found:
             raise RejectedError(NOT_A_DOCUMENT, "HTML page without figures")
-        figures = _Figures(self._files, name)
+        figures = _Figures(self._files, name, _base_of(page, name))
         for element in found:
             figures.add(element)
         page_name = posixpath.basename(name)
@@ -72,6 +74,13 @@ class HtmlReader:
             mentions=tuple(_mentions(paragraphs, figures.usable)),
             rejects=tuple(figures.rejects),
         )
+
+
+def _base_of(page: Node, name: str) -> str:
+    base = next((node.get("href").strip() for node in page.walk() if node.name == "base" and node.get("href")), "")
+    if not base or _ELSEWHERE.match(base):  # pages are read where they have been saved
+        return name
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), f"{posixpath.dirname(base)}/page")).lstrip("/")
 
 
 def _mentions(paragraphs: list[Paragraph], figures: list[Figure]) -> Iterator[Mention]:
@@ -109,6 +118,9 @@ def is_page(head: bytes) -> bool:
     return start[1].lower() == "html" or "xmlns" not in start[2] or "1999/xhtml" in start[2]
 
 
+_ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+
+
 # --- figures ----------------------------------------------------------------------------------------------------
 
 _NO_PICTURE_CAPTION = re.compile(r"(?i)(table|tabelle|tabla|tableau|tabela|listing|algorithm|code)\b")
@@ -120,6 +132,8 @@ class _Figures:
 
     files: Files
     name: str
+    base: str
+    """The name of the file that addresses are relative to: the page itself, unless it says otherwise."""
     usable: list[Figure] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -173,7 +187,8 @@ class _Figures:
         images: list[str] = []
         refused: list[tuple[str, str]] = []
         for addresses in pictures:
-            found = (resolve_image(self.files, self.name, address) for address in addresses)
+            places = dict.fromkeys((self.base, self.name))
+            found = (resolve_image(self.files, place, address) for place in places for address in addresses)
             image = next(filter(None, found), None)
             if image:
                 images.append(image)

@@ -82,8 +82,12 @@ def _look_at(node: Node, figure: FigureElement | None, found: list[FigureElement
         if node.name == "noscript":
             figure.fallback += [_addresses(image, ()) for image in node.walk() if image.name == "img"]
             return
-        if node.name in ("img", "image"):
+        if node.name in ("img", "image", "amp-img"):
             _add_picture(figure, node, ())
+        elif address := _embedded_picture(node):
+            fallback = [inner for inner in node.walk() if inner.name == "img"]
+            _add_picture(figure, Node("img", {**node.attributes, "src": address}), fallback)
+            return
         elif node.name == "picture":
             _read_picture(figure, node)
             return
@@ -119,7 +123,8 @@ def _holds_only(node: Node, figure: Node) -> bool:
 
 _SOURCE = re.compile(r"\s*([^\s,]\S*[^\s,]|[^\s,])(?:\s+([\d.]+)[wxh])?[^,]*(?:,|$)")
 # Where scripts that load pictures late keep the address.
-_LATE = ("data-src", "data-original", "data-lazy-src", "data-hi-res-src")
+_LATE = ("data-hi-res-src", "data-src", "data-original", "data-lazy-src", "data-lazy")
+_PICTURE_ADDRESS = re.compile(r"(?i)\s*\S+\.(?:jpe?g|png|gif|webp|tiff?|bmp|svgz?)(?:[?#]\S*)?\s*")
 _LATE_SETS = ("srcset", "data-srcset")
 _POOR = re.compile(r"(?i)\.(svgz?|avif|heic|jxl|pdf|eps)(?:[?#].*)?$")
 
@@ -132,6 +137,15 @@ def _read_picture(figure: FigureElement, picture: Node) -> None:
         _add_picture(figure, images[0] if images else Node("img"), sources)
 
 
+def _embedded_picture(node: Node) -> str:
+    """The address of a picture that is embedded as an object, "" for all else."""
+    if node.name not in ("object", "embed"):
+        return ""
+    address = node.get("data" if node.name == "object" else "src").strip()
+    is_picture = node.get("type").startswith("image/") or bool(_PICTURE_ADDRESS.fullmatch(address))
+    return address if is_picture else ""
+
+
 def _add_picture(figure: FigureElement, image: Node, sources: list[Node] | tuple[Node, ...]) -> None:
     figure.pictures.append(_addresses(image, sources))
     figure.alts.append(image.get("alt"))
@@ -140,7 +154,9 @@ def _add_picture(figure: FigureElement, image: Node, sources: list[Node] | tuple
 
 def _addresses(image: Node, sources: list[Node] | tuple[Node, ...]) -> list[str]:
     """The addresses of one picture, best first: the largest rendering, formats that can be read, the page's own."""
-    addresses = [*_largest_first(image), image.get("src"), *(image.get(name) for name in _LATE)]
+    late = [image.get(name) for name in _LATE]  # what "src" shows meanwhile is a blank or a blur
+    others = [value for name, value in image.attributes.items() if name.startswith("data-")]
+    addresses = [*_largest_first(image), *late, image.get("src"), *filter(_PICTURE_ADDRESS.fullmatch, others)]
     for source in sources:
         addresses += [*_largest_first(source), source.get("src")]
     addresses = [address.strip() for address in addresses if address.strip()]

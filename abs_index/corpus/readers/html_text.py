@@ -22,7 +22,7 @@ _NO_TEXT = {
     "object", "option", "script", "select", "style", "svg", "template", "textarea", "title", "video",
 }  # fmt: skip
 _SHOWN_IN_FIGURES = {"audio", "code", "iframe", "image", "img", "object", "picture", "pre", "svg", "table", "video"}
-_NO_TEXT_CLASSES = {"MathJax_Preview", "MJX_Assistive_MathML"}
+_NO_TEXT_CLASSES = {"MathJax_Preview", "MJX_Assistive_MathML", "headerlink", "anchor-link"}
 
 Resolve = Callable[[str], tuple[str, ...]]
 """The address of a link → the ids of the figures of the page that it leads to."""
