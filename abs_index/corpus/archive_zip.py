@@ -41,7 +41,7 @@ class ZipFiles(ArchiveFiles[ZipInfo]):
             self._refuse(member.filename, UNREADABLE, "encrypted")
         elif member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
             # The other methods unpack a block of any size at once, which no limit can stop.
-            self._refuse(member.filename, UNREADABLE, f"compression method {member.compress_type}")
+            self._refuse(member.filename, UNREADABLE, f"compression method {member.compress_type}, not deflate")
         else:
             self._add(member.filename, member)
 

@@ -44,7 +44,15 @@ def parse_xml(content: bytes) -> Element:
     prolog = _read_prolog(text.encode("utf-8"))
     if prolog.has_dtd:
         text = _show_unknown_names(text)
-    return _parse(_declare_prefixes(text.encode("utf-8"), prolog))
+    source = _declare_prefixes(text.encode("utf-8"), prolog)
+    try:
+        return _parse(source)
+    except RejectedError as error:
+        # Pictures inside the markup make texts that are longer than libxml2 allows. Its other limits go with this one:
+        # where there are no entities, only the depth is left to be checked.
+        if error.reason != TOO_LARGE or "<!ENTITY" in text:
+            raise
+        return _check_depth(_parse(source, huge=True))
 
 
 def local_name(element: Element) -> str:
@@ -323,12 +331,24 @@ _LIMIT = re.compile(r"Resource limit|too (?:long|big)")
 _ADVICE = re.compile(r",? (?:use|see|try) xml.*", re.IGNORECASE | re.DOTALL)
 
 
-def _parse(source: bytes) -> Element:
+_DEEPEST = 256
+
+
+def _check_depth(root: Element) -> Element:
+    depth = 0
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > _DEEPEST:
+            raise RejectedError(NOT_WELL_FORMED, f"line {element.sourceline}: nested more than {_DEEPEST} deep")
+    return root
+
+
+def _parse(source: bytes, *, huge: bool = False) -> Element:
     parser = etree.XMLParser(
         resolve_entities="internal",  # type: ignore[arg-type]  # the stubs know only bool
         no_network=True,
         load_dtd=False,
-        huge_tree=False,
+        huge_tree=huge,
         remove_comments=True,
         remove_pis=True,
     )

@@ -278,3 +278,18 @@ def test_names_in_old_encodings_can_be_read_and_printed(tmp_path: Path) -> None:
     files = opened(path)
     assert list(files.names()) == ["Größe.png"]
     assert files.read("Größe.png") == b"g"
+
+
+def test_names_in_utf8_that_do_not_say_so(tmp_path: Path) -> None:
+    name = "bilder/größe.png"
+    packed = write_zip(tmp_path / "a.zip", {"x" * len(name.encode()): b"png"})
+    packed.write_bytes(packed.read_bytes().replace(b"x" * len(name.encode()), name.encode()))
+    files = opened(packed)
+    assert list(files.names()) == [name]
+    assert files.read(name) == b"png"
+
+
+def test_what_comes_behind_a_compressed_archive(tmp_path: Path) -> None:
+    packed = write_tar(tmp_path / "a.tar.gz", CONTENT)
+    packed.write_bytes(packed.read_bytes() + b"and more")
+    assert sorted(opened(packed).names()) == sorted(CONTENT)

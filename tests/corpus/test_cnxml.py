@@ -448,3 +448,38 @@ def test_counts_in_textbooks(book: str, expected: tuple[int, int, int]) -> None:
     roles = [pair.role for document in documents for pair in pair_document(document)]
     counted = sum(len(document.figures) for document in documents), roles.count("caption"), roles.count("mention")
     assert counted == expected
+
+
+class TestLessUsual:
+    def test_empty_links_as_ends_of_a_range(self) -> None:
+        figures = "".join(figure(f"f{number}") for number in (1, 2, 3))
+        document = read(f'<para id="p">See <link target-id="f1"/>–<link target-id="f3"/>.</para>{figures}')
+        assert [each.figures for each in document.mentions] == [("f1", "f2", "f3")]
+
+    def test_a_title_without_caption_names_the_figure(self) -> None:
+        titled = figure(caption="", before="<title>Map 3 of the field</title>")
+        text = '<para id="p">On Map 3 there is <link target-id="f2"/>.</para>'
+        document = read(titled + figure("f2") + text)
+        assert [(each.label, each.caption.normalised) for each in document.figures] == [
+            ("Map 3 of the field", ""),
+            ("", "A kite."),
+        ]
+        assert {pair.figure for pair in pair_document(document) if pair.role == "caption"} == {"f2"}
+        assert mentions(document) == [("f2", "On Map 3 there is Figure.")]
+
+    def test_a_title_of_parts_without_common_caption(self) -> None:
+        part = '<subfigure id="s"><media alt=""><image src="../../media/kite.png"/></media></subfigure>'
+        (one,) = read(f'<figure id="f1"><title>Two kites</title>{part}</figure>').figures
+        assert one.group is not None
+        assert (one.group.label, bool(one.group.caption)) == ("Two kites", False)
+
+    def test_an_address_inside_the_module_is_a_link(self) -> None:
+        assert mentions(read(f'<para id="p">See <link url="#f1">it</link>.</para>{figure()}')) == [("f1", "See it.")]
+
+    def test_the_first_versions(self) -> None:
+        document = read(
+            '<para id="p">See <cnxn target="f1">the kite</cnxn> and <cnxn target="f1"/>.</para>'
+            '<figure id="f1"><media type="image/png" src="../../media/kite.png"/><caption>A kite.</caption></figure>'
+        )
+        assert document.figures[0].images == ("media/kite.png",)
+        assert mentions(document) == [("f1", "See the kite and Figure.")]

@@ -525,3 +525,68 @@ def test_damage_ends_in_a_document_or_a_reject(data: st.DataObject) -> None:
     end = data.draw(st.integers(start, min(len(whole), start + 40)))
     with suppress(RejectedError):
         assert isinstance(read(whole[:start] + data.draw(st.binary(max_size=8)) + whole[end:]), Document)
+
+
+class TestLateAndEmbeddedPictures:
+    @pytest.mark.parametrize(
+        "image",
+        [
+            '<img src="lid.png" data-original="cup.png">',
+            '<img src="lid.png" data-src="cup.png">',
+            '<img data-lazyload="cup.png">',
+            '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=" data-url="cup.png">',
+            '<amp-img src="cup.png"></amp-img>',
+            '<object data="cup.png" type="image/png"></object>',
+            '<object data="drawing.svg" type="image/svg+xml"><img src="cup.png"></object>',
+            '<embed src="cup.png">',
+        ],
+    )
+    def test_the_picture_is_found(self, image: str) -> None:
+        (one,) = read(f"<figure>{image}</figure>").figures
+        assert one.images == ("cup.png",)
+
+    def test_other_objects_are_none(self) -> None:
+        document = read('<figure><object data="film.swf"></object></figure>')
+        assert [(reject.reason, reject.detail) for reject in document.rejects] == [
+            (NO_IMAGE, "holds an embedded object")
+        ]
+
+
+class TestBase:
+    @pytest.mark.parametrize("base", ["img/", "./img/index.html", "/img/"])
+    def test_addresses_are_relative_to_it(self, base: str) -> None:
+        (one,) = read(figure(image="pot.png"), head=f'<base href="{base}">', pot__png=picture()).figures
+        assert one.images == ("img/pot.png",)
+
+    @pytest.mark.parametrize("base", ["https://cups.example/a/", "../../outside/", "gone/"])
+    def test_what_lies_beside_the_page_is_found_all_the_same(self, base: str) -> None:
+        (one,) = read(figure(), head=f'<base href="{base}">').figures
+        assert one.images == ("cup.png",)
+
+
+class TestFiguresByRoleAndClass:
+    @pytest.mark.parametrize(
+        "page",
+        [
+            '<div role="figure" aria-labelledby="x" id="c"><img src="cup.png"><p id="x">Figure 1. A cup.</p></div>',
+            '<div class="figure" id="c"><a href="cup.png"><img src="cup.png"></a><p class="caption">'
+            '<span class="caption-text">Figure 1. A cup.</span><a class="headerlink" href="#c">¶</a></p></div>',
+            '<div class="wp-caption" id="c"><img src="cup.png"><p class="wp-caption-text">Figure 1. A cup.</p></div>',
+        ],
+    )
+    def test_figure_and_caption(self, page: str) -> None:
+        document = read(f"{page}<p>See Figure 1.</p>")
+        assert labels_and_captions(document) == [("c", "Figure 1", "A cup.")]
+        assert texts(document) == ["See Figure 1."]
+
+    def test_the_real_elements_come_first(self) -> None:
+        assert labels_and_captions(read(f'<div role="figure">{figure()}</div>')) == [("c", "Figure 1", "A cup.")]
+
+    @pytest.mark.parametrize(
+        "page",
+        ['<div class="figure"><img src="cup.png"></div>', '<div class="figure"><p class="caption">A poem</p></div>'],
+    )
+    def test_a_class_alone_makes_no_figure(self, page: str) -> None:
+        with pytest.raises(RejectedError) as caught:
+            read(page)
+        assert caught.value.reason == NOT_A_DOCUMENT

@@ -371,3 +371,14 @@ def test_a_stream_of_several_jpegs_is_read_as_its_first() -> None:
     buffer = io.BytesIO()
     frames[0].save(buffer, "MPO", save_all=True, append_images=frames[1:])
     assert is_near(colour_at(buffer.getvalue()), RED)
+
+
+def test_a_damaged_remark_does_not_damage_the_picture() -> None:
+    png = picture("PNG", BLUE)
+    remark = bytearray(png_chunk(b"tEXt", b"Comment\0kite"))
+    remark[-1] ^= 1
+    start = png.index(b"IDAT") - 4
+    assert is_near(colour_at(png[:start] + bytes(remark) + png[start:]), BLUE)
+    damaged = bytearray(png)
+    damaged[start + 10] ^= 1
+    assert rejected(bytes(damaged)).reason == IMAGE_DAMAGED

@@ -707,3 +707,77 @@ class TestCorpora:
         documents = [JatsReader(files).read(each, files.read(each)) for each in articles]
         assert sum(len(each.figures) for each in documents) == figures
         assert sum(1 for each in documents for _ in pair_document(each)) == pairs
+
+
+class TestLessUsual:
+    def test_a_thumbnail_of_another_name_is_no_second_picture(self) -> None:
+        graphics = '<graphic specific-use="thumbnail" xlink:href="a.png"/><graphic xlink:href="b.png"/>'
+        assert only(read(f"<fig>{graphics}</fig>")).images == ("b.png",)
+        alone = '<fig><graphic content-type="thumbnail" xlink:href="a.png"/></fig>'
+        assert only(read(alone)).images == ("a.png",)
+
+    def test_a_base_for_addresses(self) -> None:
+        files = {"pictures/kite.png": picture()}
+        assert only(read(f'<sec xml:base="pictures/">{figure(image="kite.png")}</sec>', files)).images == tuple(files)
+        away = f'<sec xml:base="https://kites.example/x/">{figure()}</sec>'
+        assert only(read(away)).images == ("a.png",)
+
+    def test_marks_of_footnotes_in_labels(self) -> None:
+        assert only(read(figure(label='Figure 1<xref ref-type="fn" rid="n1">*</xref>'))).label == "Figure 1"
+        assert only(read(figure(label='<xref rid="f1">Figure 1</xref>'))).label == "Figure 1"
+
+    def test_identifiers_people_and_rights_in_other_forms(self) -> None:
+        document = read(
+            article(
+                figure(),
+                front="<article-meta><article-id pub-id-type='doi'>info:doi/10.5555/kite</article-id><contrib-group>"
+                "<contrib contrib-type='author'><collab-alternatives><collab>Kite Club</collab><collab>Club du vent"
+                "</collab></collab-alternatives></contrib></contrib-group><permissions>"
+                "<license_ref>https://licence.example/by</license_ref></permissions>"
+                "<kwd-group><unstructured-kwd-group>wind; kites, tails</unstructured-kwd-group></kwd-group>"
+                "</article-meta>",
+            )
+        )
+        assert (document.doi, document.authors) == ("10.5555/kite", ("Kite Club",))
+        assert (document.licence, document.keywords) == ("https://licence.example/by", ("wind", "kites", "tails"))
+
+
+CHAPTER = (
+    "<book-part><book-part-meta>{id}<title-group><title>{title}</title></title-group></book-part-meta>"
+    "<body><p>See Figure 1 of {title}.</p>{figure}</body></book-part>"
+)
+BOOK_META = (
+    "<book-meta><book-id book-id-type='doi'>10.5555/book</book-id><book-title-group><book-title>All about kites"
+    "</book-title></book-title-group><pub-date><year>2014</year></pub-date></book-meta>"
+)
+
+
+class TestBooks:
+    def test_a_chapter(self) -> None:
+        own_id = "<book-part-id book-part-id-type='doi'>10.5555/book.1</book-part-id>"
+        chapter = CHAPTER.format(id=own_id, title="Tails", figure=figure())
+        content = f"<book-part-wrapper {NAMESPACES}>{BOOK_META}{chapter}</book-part-wrapper>".encode()
+        assert JatsReader.recognises(content)
+        document = read(content)
+        assert (document.doi, document.title, document.container) == ("10.5555/book.1", "Tails", "All about kites")
+        assert document.year == 2014
+        assert mentions(document) == [("f1", "See Figure 1 of Tails.")]
+        assert document.mentions[0].section == "Tails"
+
+    def test_in_a_whole_book_each_chapter_counts_from_one(self) -> None:
+        chapters = [CHAPTER.format(id="", title=title, figure=figure(title.lower())) for title in ("Bows", "Knots")]
+        content = f"<book {NAMESPACES}>{BOOK_META}<book-body>{''.join(chapters)}</book-body></book>".encode()
+        document = read(content)
+        assert (document.doi, document.title, document.container) == ("10.5555/book", "All about kites", "")
+        assert mentions(document) == [("bows", "See Figure 1 of Bows."), ("knots", "See Figure 1 of Knots.")]
+
+    def test_other_books_are_none(self) -> None:
+        with pytest.raises(RejectedError) as caught:
+            read(b"<book><chapter><figure/></chapter></book>")
+        assert caught.value.reason == NOT_A_DOCUMENT
+
+    def test_an_article_as_archives_serve_it(self) -> None:
+        one = article(figure()).decode()
+        served = f'<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><GetRecord>{one}</GetRecord></OAI-PMH>'
+        assert JatsReader.recognises(served.encode())
+        assert only(read(served.encode())).id == "f1"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 import zipfile
 from collections.abc import Iterator
@@ -329,3 +330,47 @@ def test_a_package_without_documents_is_no_reject(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
         archive.writestr("a.png", PNG)
     assert list(read_corpus([tmp_path])) == []
+
+
+MODULE = (
+    '<document xmlns="http://cnx.rice.edu/cnxml"><title>Kites</title><content><figure id="f1"><media alt="">'
+    '<image src="../../media/a.png"/></media></figure></content></document>'
+)
+
+
+def test_one_module_of_a_library(tmp_path: Path) -> None:
+    linking = MODULE.replace(
+        '<figure id="f1">', '<para id="p">See <link document="m1" target-id="f1"/>.</para><figure id="f1">'
+    )
+    files = {
+        "book/modules/m1/index.cnxml": MODULE.encode(),
+        "book/modules/m2/index.cnxml": linking.encode(),
+        "book/media/a.png": PNG,
+    }
+    write_tree(tmp_path, files)
+    (one,) = documents(tmp_path / "book/modules/m1/index.cnxml")
+    assert (one.id, one.source, one.figures[0].images) == ("modules/m1/index.cnxml", "book", ("media/a.png",))
+    assert [mention.path for mention in one.mentions] == ["modules/m2/index.cnxml"]
+    assert one == documents(tmp_path / "book")[0]
+
+
+def test_a_zip_with_something_in_front(tmp_path: Path) -> None:
+    package = write_zip(tmp_path / "a.zip", PACKAGE)
+    package.write_bytes(b"MZ" + bytes(1000) + package.read_bytes())
+    assert [document.path for document in documents(tmp_path)] == ["a.zip/pkg/a.xml"]
+
+
+def test_a_zip_with_folders_that_office_files_have(tmp_path: Path) -> None:
+    write_zip(tmp_path / "a.zip", {"word/a.xml": article("a.png"), "word/a.png": PNG})
+    assert len(documents(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz"])
+def test_an_archive_without_files(tmp_path: Path, name: str) -> None:
+    write_zip(tmp_path / name, {}) if name == "a.zip" else write_tar(tmp_path / name, {})
+    assert rejects(tmp_path) == [(name, EMPTY_FILE)]
+
+
+def test_a_compressed_document_is_no_archive_that_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.xml.gz").write_bytes(gzip.compress(article("a.png")))
+    assert rejects(tmp_path) == [("a.xml.gz", NOT_A_DOCUMENT)]

@@ -287,3 +287,32 @@ def test_any_label_and_text_can_be_read(text: str) -> None:
     number_of_label(text)
     number_at_start(text)
     list(Numbers({"scheme"}, {"1.2"}).lists(f"Figure {text} Fig 1-{text}"))
+
+
+ROMAN = FigureReferences([Figure("i", "Figure I"), Figure("ii", "Figure II"), Figure("iii", "Figure III")])
+
+
+class TestJoinedEnds:
+    @pytest.mark.parametrize(
+        ("text", "wanted"),
+        [
+            ("From [Figure 2>f2] to [Figure 5>f5] it grows.", "f2 f3 f4 f5"),
+            ("Figure 1 to Figure 3 show it.", "f1 f2 f3"),
+            ("[>f2]–[>f4] are empty.", "f2 f3 f4"),
+            ("[the kite>f1]–[the tail>f3]", "f1 f2 f3"),
+            ("[>f2] and [>f4] are empty.", "f2 f4"),
+            ("[>f2] – [>t1] – [>f4]", "f2 f4"),
+            ("Compare [Figure 2>f2] to [Figure 5>f5].", "f2 f5"),
+            ("We compared Figure 2 to Figure 5.", "f2 f5"),
+            ("From Figure 2 to Table 5.", "f2"),
+        ],
+    )
+    def test_ranges(self, text: str, wanted: str) -> None:
+        assert found(text) == wanted
+
+    def test_roman_numerals(self) -> None:
+        assert found("Figures I–III", ROMAN) == "i ii iii"
+
+    def test_panels_in_parentheses_do_not_end_a_list(self) -> None:
+        assert found("Figure 3(a), (b) and 4(c).") == "f3 f4"
+        assert found("Figure 2(a) to (c) and 5.") == "f2 f5"

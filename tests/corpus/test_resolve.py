@@ -112,3 +112,13 @@ def test_nothing_outside_is_ever_asked_for() -> None:
         assert resolve_image(files, "art/x.xml", href) is None
     assert files.asked
     assert not any(name.startswith("/") or ".." in name.split("/") for name in files.asked)
+
+
+def test_letters_that_are_composed_otherwise_on_disk() -> None:
+    assert resolve_image(MemoryFiles("gro\u0308ße.png"), "a.xml", "größe.png") == "gro\u0308ße.png"
+
+
+def test_an_empty_file_is_taken_last() -> None:
+    files = MemoryFiles(fig__jpg=0, fig__png=9)
+    assert resolve_image(files, "a.xml", "fig.jpg") == "fig.png"
+    assert resolve_image(MemoryFiles(fig__jpg=0), "a.xml", "fig.jpg") == "fig.jpg"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abs_index.corpus.rejects import EMPTY_FILE, ENTITIES, NOT_WELL_FORMED, WRONG_ENCODING
+from abs_index.corpus.rejects import EMPTY_FILE, ENTITIES, NOT_WELL_FORMED, TOO_LARGE, WRONG_ENCODING
 from abs_index.corpus.xml import (
     attribute,
     children,
@@ -227,3 +227,24 @@ def test_what_is_left_open_costs_no_time(content: bytes) -> None:
     refusal(content * 100_000)
     start_of_root(content * 5_000)
     assert time.process_time() - started < 3
+
+
+class TestWhatIsForgiven:
+    def test_blank_lines_before_the_declaration(self) -> None:
+        root = parse_xml('\n \n<?xml version="1.0" encoding="iso-8859-1"?>\n<a>ä</a>'.encode("latin-1"))
+        assert words_of(root) == "ä"
+
+    @pytest.mark.parametrize(("name", "codec"), [("UCS-2", "utf-16"), ("ISO-10646-UCS-4", "utf-32")])
+    def test_old_names_of_encodings(self, name: str, codec: str) -> None:
+        assert words_of(parse_xml(f'<?xml version="1.0" encoding="{name}"?><a>ä</a>'.encode(codec))) == "ä"
+
+    def test_pictures_inside_the_markup(self) -> None:
+        long = "A" * 11_000_000
+        (picture,) = children(parse_xml(f'<a><c d="data:{long}"/></a>'.encode()))
+        assert len(attribute(picture, "d")) > len(long)
+
+    def test_but_not_with_entities_nor_with_endless_depth(self) -> None:
+        long = "A" * 11_000_000
+        assert refusal(f'<!DOCTYPE a [<!ENTITY e "x">]><a><c d="{long}"/></a>'.encode()).reason == TOO_LARGE
+        deep = "<b>" * 300 + "</b>" * 300
+        assert refusal(f'<a><c d="{long}"/>{deep}</a>'.encode()).reason == NOT_WELL_FORMED
