@@ -60,7 +60,8 @@ class CpuModel(PairModel):
         count = len(texts)
         answers = tuple(np.empty((count, dim), np.float32) for dim in (self.info.pair_dim, len(ABS), len(KINDS)))
         for rows, length in _batches_by_length(words):
-            said = self._pairs([features.context[rows], _cut(words[rows], length), facts[rows]])
+            some = _cut(words[rows], min(length, self._recipe.text.max_tokens))
+            said = self._pairs([features.context[rows], some, facts[rows]])
             for number, answer in enumerate(answers):
                 answer[rows] = said[number]
         return PairPredictions(*answers)
