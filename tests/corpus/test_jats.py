@@ -710,6 +710,9 @@ class TestCorpora:
 
 
 class TestLessUsual:
+    def test_an_id_written_as_an_address(self) -> None:
+        assert mentions(read(f'<p>See <xref rid="#f1">it</xref>.</p>{figure()}')) == [("f1", "See it.")]
+
     def test_a_thumbnail_of_another_name_is_no_second_picture(self) -> None:
         graphics = '<graphic specific-use="thumbnail" xlink:href="a.png"/><graphic xlink:href="b.png"/>'
         assert only(read(f"<fig>{graphics}</fig>")).images == ("b.png",)

@@ -310,6 +310,9 @@ class TestJoinedEnds:
     def test_ranges(self, text: str, wanted: str) -> None:
         assert found(text) == wanted
 
+    def test_figures_of_others(self) -> None:
+        assert found("Smith et al. (their Fig. 1) agree.") == ""
+
     def test_roman_numerals(self) -> None:
         assert found("Figures I–III", ROMAN) == "i ii iii"
 

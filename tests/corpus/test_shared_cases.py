@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +81,12 @@ def test_numbers(folder: Path, case: Json) -> None:
         assert sum(len(figure.images) for _, figure, _ in seen.figures) == expected["pictures"]
     if isinstance(expected.get("reject_lines"), int):
         assert len(seen.rejects) == expected["reject_lines"]
+    captions_ = [pair for document in seen.documents for pair in pair_document(document) if pair.role == "caption"]
+    assert all(pair.text.normalised.strip() and pair.text.raw.strip() for pair in captions_)
+    assert len(captions_) == expected.get("caption_pairs", len(captions_))
+    # No picture twice in one figure; no figure twice in one document.
+    assert all(len(set(figure.images)) == len(figure.images) for _, figure, _ in seen.figures)
+    assert len({(document.path, figure.id) for document, figure, _ in seen.figures}) == len(seen.figures)
 
 
 @pytest.mark.parametrize(("folder", "case"), ALL)
@@ -139,6 +147,8 @@ def test_mentions(folder: Path, case: Json) -> None:
     for wanted in expected["mentions"]:
         found = [mention for mention in left if is_wanted(mention, wanted)]
         assert found, wanted
+        # The same paragraph gives one pair a figure, also where several documents say the same.
+        assert len({document.path for document, _, _ in found}) == len(found), wanted
         left = [mention for mention in left if mention not in found]
     optional = expected.get("optional_mentions", ())
     assert [mention for mention in left if not any(is_wanted(mention, each) for each in optional)] == []
@@ -177,6 +187,74 @@ def test_nothing_secret_is_read(folder: Path, case: Json) -> None:
     words = repr(seen.documents) + repr(seen.rejects)
     assert "MARKER-7f3a-SECRET" not in words
     assert "root:x:0" not in words
+
+
+# What must be in no text of a case, be it label, caption, alt text or paragraph.
+NOWHERE = {
+    "08": ["10.5555/clip.1"],
+    "19": ["old wording", "page 12", "f9", "mid dle"],
+    "21": ["GrÃ", "\ufffd", "\x96"],
+    "28": ["lidSummary", "trialssecond", "Lactucasativa", "sativa.Scale", "CO 2", "H 2 O"],
+    "38": ["blocks.Second", "hidden"],
+    "42": ["KÃ", "\ufffd"],
+}
+# What must be in no paragraph, because it is a caption, nor in a caption, because it is something else.
+NOT_IN_MENTIONS = {
+    "01": ["Cress shoots under a lamp", "Leaves were left alone"],
+    "37": ["Bell in a paragraph."],
+    "42": ["Käse jar"],
+}
+NOT_IN_CAPTIONS = {"38": ["alt of a"], "40": ["Sizes"]}
+MUST_BE_SOMEWHERE = {"06": ["Measured and modelled water flow"], "35": ["Ways to tell the time"]}
+
+
+@pytest.mark.parametrize(("folder", "case"), ALL)
+def test_words(folder: Path, case: Json) -> None:
+    seen, number = read(folder, case), case["name"][:2]
+    figures = [figure for document in seen.documents for figure in document.figures]
+    mentions = [mention.text for document in seen.documents for mention in document.mentions]
+    texts = [figure.caption for figure in figures] + [figure.group.caption for figure in figures if figure.group]
+    everything = [form for text in texts + mentions for form in (text.normalised, text.raw)]
+    everything += [words for figure in figures for words in (figure.id, figure.label, figure.alt)]
+    for phrase in NOWHERE.get(number, ()):
+        assert not any(phrase in words for words in everything), phrase
+    for phrase in NOT_IN_MENTIONS.get(number, ()):
+        assert not any(phrase in text.raw for text in mentions), phrase
+    for phrase in NOT_IN_CAPTIONS.get(number, ()):
+        assert not any(phrase in text.raw for text in texts), phrase
+    for phrase in MUST_BE_SOMEWHERE.get(number, ()):
+        assert any(phrase in words for words in everything), phrase
+
+
+@pytest.mark.parametrize(("folder", "case"), ALL)
+def test_nothing_is_written(folder: Path, case: Json) -> None:
+    before = sorted(folder.parent.rglob("*"))
+    read(folder, case)
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+READ_IN_A_PROCESS = """
+import json, resource, sys, time
+from pathlib import Path
+from abs_index.corpus.stats import collect_stats
+before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+collect_stats([Path(sys.argv[1])])
+print(json.dumps([(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, time.monotonic() - start]))
+"""
+
+
+MEGABYTES = {"32": 200, "43": 200, "51": 200, "54": 1200, "56": 200}
+HOSTILE = [each for each in ALL if each.id[:2] in MEGABYTES]
+
+
+@pytest.mark.parametrize(("folder", "case"), HOSTILE)
+def test_hostile_input_costs_little_and_prints_nothing(folder: Path, case: Json) -> None:
+    command = [sys.executable, "-c", READ_IN_A_PROCESS, str(folder / "input")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    megabytes, seconds = json.loads(done.stdout)
+    assert done.stderr == ""
+    assert megabytes < MEGABYTES[case["name"][:2]]
+    assert seconds < 30
 
 
 COLOURS = {

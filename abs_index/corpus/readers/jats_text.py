@@ -151,7 +151,7 @@ def _add_element(builder: TextBuilder, element: Element, *, nested: bool) -> Non
 def _targets(element: Element, name: str) -> tuple[str, ...]:
     """What a reference points at: ids; ("",) for a reference that names none; () for what is no reference."""
     if name == "xref":
-        return tuple(attribute(element, "rid").split()) or ("",)
+        return tuple(id_.lstrip("#") for id_ in attribute(element, "rid").split()) or ("",)
     href = attribute(element, "href") if name == "ext-link" else ""
     return (href[1:],) if href.startswith("#") and len(href) > 1 else ()
 
