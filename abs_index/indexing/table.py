@@ -42,6 +42,7 @@ _FRAGMENTS_TO_COMPACT = 16
 # Lance holds what it merges in memory: the size of a merged file bounds it.
 _ROWS_A_FRAGMENT = 16 * 1024
 _SCAN_BUFFER = 8 * 2**20
+_CACHE = 16 * 2**20
 _ROWS_A_BATCH = 512
 
 
@@ -73,7 +74,8 @@ class Table:
             mode = "overwrite" if cls._usable(folder) else "create"
             if mode == "create" and path.exists():
                 shutil.rmtree(path)
-            return cls(folder, lance.write_dataset(empty, str(path), mode=mode))
+            lance.write_dataset(empty, str(path), mode=mode)
+            return cls(folder, _dataset(folder))
 
     @classmethod
     def _usable(cls, folder: Path) -> bool:
@@ -118,7 +120,7 @@ class Table:
             what = "holds no index" if folder.is_dir() else "does not exist"
             raise NotAnIndexError(f"{folder}: {what}; `abs-index build CORPUS --index {folder}` makes one")
         with _errors_of(folder):
-            return cls(folder, lance.dataset(str(folder / NAME), version=version))
+            return cls(folder, _dataset(folder, version))
 
     def _check_format(self) -> None:
         found = self._metadata("abs_index.format")
@@ -311,6 +313,12 @@ class Table:
             self._dataset.cleanup_old_versions(
                 older_than=timedelta(0), delete_unverified=True, error_if_tagged_old_versions=False
             )
+
+
+def _dataset(folder: Path, version: int | None = None) -> Any:
+    # By default Lance remembers up to gigabytes of what it has read of files, so that memory grows with the table.
+    session = lance.Session(index_cache_size_bytes=_CACHE, metadata_cache_size_bytes=_CACHE)
+    return lance.dataset(str(folder / NAME), version=version, session=session)
 
 
 def _is(row: Row | None) -> str | None:

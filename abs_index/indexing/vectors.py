@@ -51,7 +51,7 @@ _FEWEST_TO_TRAIN = 39  # vectors a centre below which FAISS warns of poor ones
 class VectorSettings:
     """How vectors are laid out. `shard_bytes` bounds the memory that writing takes, and a step of a search."""
 
-    shard_bytes: int = 32 * 2**20
+    shard_bytes: int = 8 * 2**20
     flat_limit: int = 1_000_000
     probes: int = 32
     gpu: bool = True
