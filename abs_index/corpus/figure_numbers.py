@@ -294,7 +294,9 @@ _OF_OTHERS = re.compile(
     r"\s*,?\s*(?:of|in|from|by)\s+(?:the\s+)?(?:(?i:supp\w+|appendix|refs?\b|reference|original\s+\w+)|\["
     r"|\(?[A-Z][\w’'-]+(?:\s+(?:and|&)\s+[A-Z][\w’'-]+)?(?:\s+et\s+al\b|,?\s*[(\[]?(?:19|20)\d\d))"
 )
-_OTHERS_BEFORE = re.compile(r"\bet\s+al\.?,?\s*[(\[]?$|\btheir\s$|\boriginal\s+(?:study|paper|article|work|publication)\s*[(\[]?$")
+_OTHERS_BEFORE = re.compile(
+    r"\bet\s+al\.?,?\s*[(\[]?$|\btheir\s$|\boriginal\s+(?:study|paper|article|work|publication)\s*[(\[]?$"
+)
 _BARE_LABEL = re.compile(r"(?:[A-Z]{1,2}[.-]?)?\d[\w.–-]*\s*[.:)]?$")
 _PHRASE_LABEL = re.compile(r"(?P<phrase>[^\W\d_][^\d]{1,60}?)\W*(?=\d|[A-Z]\d)")
 

@@ -7,9 +7,11 @@ that "Figure 1—figure supplement 2", "Figure S1" and "Author response image 1"
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 
 from abs_index.corpus.document import Figure
@@ -180,15 +182,29 @@ class _Labels:
         low, high = sort_key(first.number), sort_key(last.number)
         if first.series != last.series or low[:-1] != high[:-1]:
             return
+        counted = self._in_order.get((first.series, *low[:-1]), [])
+        for _, figures in counted[bisect_right(counted, low, key=_key) : bisect_left(counted, high, key=_key)]:
+            yield from figures
+
+    @cached_property
+    def _in_order(self) -> dict[tuple[str | int, ...], list[tuple[tuple[int, ...], dict[str, str]]]]:
+        """Series, and chapter where there is one → (number, figures), sorted by number."""
+        ordered: defaultdict[tuple[str | int, ...], list[tuple[tuple[int, ...], dict[str, str]]]] = defaultdict(list)
         for (series, number), figures in self._numbered.items():
             key = sort_key(number)
-            if series == first.series and key[:-1] == low[:-1] and low < key < high:
-                yield from figures
+            ordered[series, *key[:-1]].append((key, figures))
+        for counted in ordered.values():
+            counted.sort(key=_key)
+        return ordered
 
     def named(self, words: str) -> tuple[str, ...]:
         """The figure whose label is exactly this."""
         figure = self._names.get(normalise_phrase(words))
         return (figure,) if figure is not None else ()
+
+
+def _key(counted: tuple[tuple[int, ...], dict[str, str]]) -> tuple[int, ...]:
+    return counted[0]
 
 
 @dataclass(frozen=True, slots=True)

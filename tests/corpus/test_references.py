@@ -319,3 +319,11 @@ class TestJoinedEnds:
     def test_panels_in_parentheses_do_not_end_a_list(self) -> None:
         assert found("Figure 3(a), (b) and 4(c).") == "f3 f4"
         assert found("Figure 2(a) to (c) and 5.") == "f2 f5"
+
+
+def test_many_figures_in_many_ranges_cost_little() -> None:
+    references = FigureReferences(numbered(4000))
+    start = time.monotonic()
+    for number in range(1, 3000):
+        assert len(references.figures_in(referring(f"Figures {number}–{number + 3}"))) == 4
+    assert time.monotonic() - start < 5
