@@ -564,6 +564,13 @@ class TestBase:
         assert one.images == ("cup.png",)
 
 
+def test_the_id_around_a_figure_comes_before_those_inside() -> None:
+    inside = '<figure><img src="cup.png" id="i"><figcaption id="t">Figure 1. A cup.</figcaption></figure>'
+    document = read(f'<div id="outer"><div id="c">{inside}</div></div><p>See <a href="#t">it</a>.</p>')
+    assert labels_and_captions(document) == [("c", "Figure 1", "A cup.")]
+    assert mentions(document) == [(("c",), "See it.")]
+
+
 class TestFiguresByRoleAndClass:
     @pytest.mark.parametrize(
         "page",

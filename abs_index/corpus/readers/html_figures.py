@@ -34,6 +34,15 @@ class FigureElement:
     alts: list[str] = field(default_factory=list)
     holds: list[str] = field(default_factory=list)
     inner: list[FigureElement] = field(default_factory=list)
+    _ids_outside: int = 0
+
+    def __post_init__(self) -> None:
+        self._ids_outside = len(self.ids)
+
+    def add_ids_around(self, ids: list[str]) -> None:
+        """Ids of an element around the figure mean it rather than those of captions and pictures inside."""
+        self.ids[self._ids_outside : self._ids_outside] = ids
+        self._ids_outside += len(ids)
 
     def walk(self) -> Iterator[FigureElement]:
         """The figure and all figures in it, in the order of the page."""
@@ -62,7 +71,7 @@ def _look_into(node: Node, figure: FigureElement | None, found: list[FigureEleme
             before = len(found)
             _look_at(child, figure, found)
             if len(found) == before + 1 and _ids_of(child) and _holds_only(child, found[-1].node):
-                found[-1].ids += _ids_of(child)
+                found[-1].add_ids_around(_ids_of(child))
             anchors = anchors + _ids_of(child) if _is_empty(child) else []
 
 
