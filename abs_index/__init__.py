@@ -11,8 +11,9 @@ The names below are the public ones; each is imported when it is first used, so 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from abs_index.errors import AbsIndexError
@@ -32,6 +33,12 @@ _HOMES = {
     "PairDetails": "abs_index.search.hits",
     "build_index": "abs_index.indexing.build",
 }
+
+
+# Importing openvino forks a process that sends usage data to a server; its ways out are a file in the user's home, or
+# to pretend to be in CI. Where its reporting package cannot be imported, it uses a stub of its own that does nothing.
+# This stands here because nothing of abs-index is imported before it.
+sys.modules.setdefault("openvino_telemetry", cast("Any", None))
 
 
 def __getattr__(name: str) -> Any:

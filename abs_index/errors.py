@@ -1,20 +1,20 @@
 """The errors of abs-index.
 
-    AbsIndexError               everything below; its message is one line for a person: what, where, what to do
-    ├── UsageError              an option, a name or a value that does not exist; says the valid ones
-    ├── MissingExtraError       a feature whose optional packages are not installed; says what to install
-    ├── CorpusError             a corpus as a whole cannot be read (missing, empty, no permission)
-    │   └── RejectedError       one document, archive member or image is refused; the rest goes on
-    ├── RecipeError             a recipe that does not validate
-    ├── ModelError              a model folder that is missing, damaged or foreign
-    ├── LabelsError             a file of labelled pairs that does not validate
-    ├── IndexError_             an index folder that cannot be used
-    │   ├── NotAnIndexError     the folder holds no index, or one of another format version
-    │   ├── IndexLockedError    another process is writing
-    │   ├── ModelMismatchError  the index was built with another model
-    │   ├── DamagedIndexError   the table itself is damaged
-    │   └── StorageError        the disk is full, or writing is not permitted
-    └── QueryError              a query that does not parse; knows the position
+AbsIndexError               everything below; its message is one line for a person: what, where, what to do
+├── UsageError              an option, a name or a value that does not exist; says the valid ones
+├── MissingExtraError       a feature whose optional packages are not installed; says what to install
+├── CorpusError             a corpus as a whole cannot be read (missing, empty, no permission)
+│   └── RejectedError       one document, archive member or image is refused; the rest goes on
+├── RecipeError             a recipe that does not validate
+├── ModelError              a model folder that is missing, damaged or foreign
+├── LabelsError             a file of labelled pairs that does not validate
+├── IndexError_             an index folder that cannot be used
+│   ├── NotAnIndexError     the folder holds no index, or one of another format version
+│   ├── IndexLockedError    another process is writing
+│   ├── ModelMismatchError  the index was built with another model
+│   ├── DamagedIndexError   the table itself is damaged
+│   └── StorageError        the disk is full, or writing is not permitted
+└── QueryError              a query that does not parse; knows the position
 """
 
 from __future__ import annotations

@@ -129,12 +129,35 @@ def test_interrupt_ends_with_130(failing: list[BaseException]) -> None:
     assert end.value.code == 130
 
 
-def test_wrong_usage_ends_with_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["abs-index", "smaple"])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("smaple", "No such command 'smaple'. Did you mean 'sample'? (see `abs-index --help`)"),
+        ("build", "Missing argument 'CORPUS' (see `abs-index build --help`)"),
+        ("search x --index y -k 0", "greater than or equal to 1 (see `abs-index search --help`)"),
+        ("search x --index y --kinds photo", "No such option: --kinds"),
+        ("build x --index y --device tpu", "'tpu' is not one of 'auto', 'cpu', 'cuda'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_ends_with_2(
+    line: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["abs-index", *line.split()])
     with pytest.raises(SystemExit) as end:
         program.main()
     assert end.value.code == 2
-    assert "Did you mean 'sample'?" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: ")
+    assert message in err
+
+
+def test_no_command_shows_the_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["abs-index"])
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert end.value.code == 2
+    assert "Start with `abs-index demo`." in capsys.readouterr().out
 
 
 def test_closed_pipe_is_quiet() -> None:

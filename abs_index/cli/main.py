@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,7 +28,7 @@ def with_examples(command: Callable[..., None]) -> str:
 
 app = typer.Typer(
     name="abs-index",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help: drawing it with Rich takes three times as long as all the rest
     pretty_exceptions_enable=False,
@@ -62,8 +62,13 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]
+"""The base of all errors that the parser of the command line raises; Typer has no public name for it."""
+
+
 @app.callback()
 def _program(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", envvar=DEBUG)] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
@@ -79,6 +84,9 @@ def _program(
     """
     if debug:
         os.environ[DEBUG] = "1"  # in the environment, so that worker processes know it too
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 def main() -> None:
@@ -87,12 +95,20 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # texts of documents must not break a Latin-1 terminal
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except AbsIndexError as error:
         _fail(error, str(error), 2 if isinstance(error, UsageError) else 1)
+    except _WrongUsage as error:
+        _fail(error, _usage(error), 2)
     except Exception as error:  # noqa: BLE001 (the last place where an unforeseen error can become one line)
         what = f"{type(error).__name__}: {error}".rstrip(": ")
         _fail(error, f"unexpected {what} (please report it; abs-index --debug shows where it happened)", 1)
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the command line, and where to read what is right."""
+    command = error.ctx.command_path if error.ctx else "abs-index"
+    return f"{error.format_message().rstrip('.')} (see `{command} --help`)"
 
 
 def _fail(error: Exception, message: str, code: int) -> None:

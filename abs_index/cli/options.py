@@ -22,7 +22,7 @@ class Device(StrEnum):
 Corpora = Annotated[
     list[Path],
     typer.Argument(
-        help="Folders or archives (.zip, .tar, .tar.gz) of documents.", metavar="CORPUS...", show_default=False
+        help="Folders or archives (.zip, .tar, .tar.gz) of documents.", metavar="CORPUS", show_default=False
     ),
 ]
 IndexOption = Annotated[Path, typer.Option("--index", help="Folder of the index.", metavar="DIR", show_default=False)]

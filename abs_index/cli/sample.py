@@ -58,7 +58,11 @@ def _demonstration(corpus: str, index: str) -> list[list[str]]:
         ["sample", corpus],
         ["stats", corpus],
         ["build", corpus, "--index", index],
-        ["search", "traffic wave", "--index", index, "-k", "3"],
-        ["search", "turbine AND abs:image_more_abstract", "--index", index, "-k", "3"],
-        ["similar", "--image", f"{corpus}/lectures/volcanoes/dusk.jpg", "--index", index, "-k", "3"],
+        # words; photographs of one case beside general texts; plots that show just what the text says
+        ["search", "traffic wave", "--index", index, "-k", "2"],
+        ["search", "river OR wind OR traffic", "--abs", "text_more_abstract", "--kind", "photo", "--index", index],
+        ["search", "kind:plot AND abs:equal", "--index", index, "-k", "2"],
+        # one photograph, less abstract than some of its texts and on a level with others
+        ["show", "10.5555/sample.erosion#r1", "--index", index],
+        ["similar", "--image", f"{corpus}/lectures/volcanoes/dusk.jpg", "--index", index, "-k", "2"],
     ]

@@ -58,7 +58,7 @@ _STYLES = {"image_more_abstract": "magenta", "text_more_abstract": "green", "equ
 def search(
     index: IndexOption,
     query: Annotated[
-        str, typer.Argument(help="What to look for, in Lucene's syntax.", metavar="[QUERY]", show_default=False)
+        str, typer.Argument(help="What to look for, in Lucene's syntax.", metavar="QUERY", show_default=False)
     ] = "",
     image: ImageOption = None,
     like: Annotated[
@@ -105,7 +105,7 @@ def similar(
     index: IndexOption,
     figure: Annotated[
         str | None,
-        typer.Argument(help="A figure of the index, as a search prints it.", metavar="[FIGURE_ID]", show_default=False),
+        typer.Argument(help="A figure of the index, as a search prints it.", metavar="FIGURE_ID", show_default=False),
     ] = None,
     image: ImageOption = None,
     text: Annotated[
@@ -195,7 +195,8 @@ def _hit(hit: Hit) -> Text:
     from rich.text import Text
 
     text = Text()
-    text.append(hit.id, "bold").append(f"  {hit.label}".rstrip()).append(f"  {hit.score:.3f}\n" if hit.score else "\n", "dim")
+    text.append(hit.id, "bold").append(f"  {hit.label}".rstrip())
+    text.append(f"  {hit.score:.3f}\n" if hit.score else "\n", "dim")
     year = f" ({hit.year})" if hit.year else ""
     text.append(f"  {hit.title or hit.path}{year}\n")
     if hit.abs and hit.prob is not None:
@@ -228,18 +229,17 @@ def _details(figure: FigureDetails) -> Iterator[RenderableType]:
 
 
 def _pairs(pairs: Sequence[PairDetails]) -> RenderableType:
-    from rich.box import SIMPLE
+    """A row a pair: what the network says, the most probable first, and the text beside it."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE, show_edge=False)
-    for name in ("role", "abs", "probabilities", "kind", "text"):
-        table.add_column(name, overflow="fold", no_wrap=name != "text")
+    table = Table(box=None, show_header=False, padding=(0, 2, 1, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", max_width=100)
     for pair in pairs:
-        probabilities = Text("\n").join(
-            Text(f"{probability:.2f} {label}", _STYLES[label] if label == pair.abs else "dim")
-            for label, probability in pair.abs_prob.items()
-        )
-        section = f"[{pair.section}] " if pair.section else ""
-        table.add_row(pair.role, Text(pair.abs, _STYLES[pair.abs]), probabilities, pair.kind, Text(section + pair.text))
+        said = Text(pair.role, "bold").append(f"  {pair.kind}", "not bold dim")
+        for label, probability in sorted(pair.abs_prob.items(), key=lambda item: -item[1]):
+            said.append(f"\n{probability:.2f} {label}", _STYLES[label] if label == pair.abs else "not bold dim")
+        text = Text(f"{pair.section}\n" if pair.section else "", "italic").append(pair.text, "not italic")
+        table.add_row(said, text)
     return table

@@ -210,26 +210,20 @@ class Table:
         """Document id → fingerprint, of all documents and of the files that were refused as a whole."""
         known: dict[str, str] = {}
         where = "fingerprint IS NOT NULL"
-        for batch in self._scan(["document", "fingerprint"], where, 8192, row_ids=False):
+        for batch in self._scan(["document", "fingerprint"], where, 8192):
             known.update(zip(batch["document"].to_pylist(), batch["fingerprint"].to_pylist(), strict=True))
         return known
 
-    def batches(
-        self, row: Row | None, columns: Sequence[str], batch_rows: int = 4096, *, row_ids: bool = False
-    ) -> Iterator[pa.RecordBatch]:
-        """Streams rows of one kind (or all), at most `batch_rows` at a time, in the order of this version.
+    def batches(self, row: Row | None, columns: Sequence[str], batch_rows: int = 4096) -> Iterator[pa.RecordBatch]:
+        """Streams rows of one kind (or all), at most `batch_rows` at a time, in the order of this version."""
+        return self._scan(list(columns), _is(row), batch_rows)
 
-        With `row_ids`, a column `_rowid` (uint64) is added: what `take` finds a row by, valid in this version only.
-        """
-        return self._scan(list(columns), _is(row), batch_rows, row_ids=row_ids)
-
-    def _scan(self, columns: list[str], where: str | None, rows: int, *, row_ids: bool) -> Iterator[pa.RecordBatch]:
+    def _scan(self, columns: list[str], where: str | None, rows: int) -> Iterator[pa.RecordBatch]:
         with _errors_of(self.folder):
             scanner = self._dataset.scanner(
                 columns=columns,
                 filter=where,
                 batch_size=min(rows, _ROWS_A_BATCH),
-                with_row_id=row_ids,
                 scan_in_order=True,
                 # Without these limits Lance reads gigabytes ahead of a slow consumer.
                 batch_readahead=2,
@@ -244,11 +238,6 @@ class Table:
                 return
             if batch.num_rows:
                 yield batch
-
-    def take(self, row_ids: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        """Rows by their `_rowid`, in the order of `row_ids`."""
-        with _errors_of(self.folder):
-            return self._dataset._take_rows(list(row_ids), columns=list(columns))
 
     def verify(self) -> None:
         """Reads every file that was there at the last publishing and compares its hash: finds flipped bits.

@@ -39,9 +39,13 @@ def documents(pairs: int) -> Iterator[tuple[str, Document | Reject]]:
         yield "tests", make_document(number, FIGURES, MENTIONS)
 
 
-Table.compact = compact_and_note  # type: ignore[method-assign]
-model = FakeModel(pair_dim=256)
-summary = index_documents(documents(int(sys.argv[1])), Path(sys.argv[2]), model, options=BuildOptions(workers=2))
-note_peak()
-sys.stdout.write(f"{summary.pairs} {peaks[0]} {peaks[1]}\n")
-sys.stderr.write(f"{summary.seconds}\n")
+def main(pairs: int, folder: Path) -> None:
+    Table.compact = compact_and_note  # type: ignore[method-assign]
+    summary = index_documents(documents(pairs), folder, FakeModel(pair_dim=256), options=BuildOptions(workers=2))
+    note_peak()
+    sys.stdout.write(f"{summary.pairs} {peaks[0]} {peaks[1]}\n")
+    sys.stderr.write(f"{summary.seconds}\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

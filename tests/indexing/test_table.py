@@ -84,13 +84,6 @@ def test_fingerprints(table: Table) -> None:
     assert table.fingerprints() == {"a": "of a", "b": "of b"}
 
 
-def test_take_finds_rows_by_id(table: Table) -> None:
-    append(table, "a", "b")
-    append(table, "c")
-    found = [i for batch in table.batches(None, ["document"], row_ids=True) for i in batch["_rowid"].to_pylist()]
-    assert table.take([found[2], found[0]], ["document"])["document"].to_pylist() == ["c", "a"]
-
-
 def test_readers_see_what_was_published(table: Table, index: Path) -> None:
     with pytest.raises(NotAnIndexError, match="not finished"):
         Table.open_published(index)

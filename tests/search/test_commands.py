@@ -99,7 +99,7 @@ def test_similar_prints_other_figures(run) -> None:
 def test_show_prints_all_pairs_side_by_side(run) -> None:
     code, out, _ = run("show", "traffic#f1")
     assert code == 0
-    for expected in ("traffic#f1", "L'Eau (Paris)", "image_more_abstract", "text_more_abstract", "0.90", "[Results]"):
+    for expected in ("traffic#f1", "L'Eau (Paris)", "image_more_abstract", "text_more_abstract", "0.90", "Results"):
         assert expected in out
     code, out, _ = run("show", "traffic#f1", "--json")
     assert [pair["abs"] for pair in json.loads(out)["pairs"]] == ["image_more_abstract", "text_more_abstract"]
