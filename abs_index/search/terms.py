@@ -95,6 +95,7 @@ class Terms:
             return self._in_texts(field, lambda name: Query.regex_query(self._schema, name, pattern))
         except ValueError as error:
             reason = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+            reason = reason.removeprefix("error: ").rstrip("'")
             raise QueryError(f"query: the expression cannot be used ({reason[:100]})") from error
 
     def range(self, field: str | None, lower: Bound | None, upper: Bound | None) -> Query:
