@@ -11,6 +11,7 @@ import pytest
 from abs_index.sample.corpus import write_sample
 
 IN_CI = bool(os.environ.get("CI"))
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +22,17 @@ def sample_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _may_skip(report: pytest.TestReport | pytest.CollectReport) -> bool:
+    """Real documents lie beside the repository, not in it: a checkout alone has to do without them."""
+    return not IN_CI or ("../shared" in str(report.longrepr) and not SHARED.is_dir())
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that CI skips has not been run: it fails there, unless it needs a GPU."""
     report = yield
-    if IN_CI and report.skipped and not hasattr(report, "wasxfail") and not item.get_closest_marker("gpu"):
+    allowed = hasattr(report, "wasxfail") or item.get_closest_marker("gpu") or _may_skip(report)
+    if report.skipped and not allowed:
         report.outcome, report.longrepr = "failed", f"skipped, which CI does not allow: {report.longrepr}"
     return report
 
@@ -34,6 +41,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """The same for a whole module that skips itself."""
     report = yield
-    if IN_CI and report.skipped:
+    if report.skipped and not _may_skip(report):
         report.outcome, report.longrepr = "failed", f"skipped, which CI does not allow: {report.longrepr}"
     return report
