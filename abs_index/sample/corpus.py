@@ -13,6 +13,7 @@ from abs_index.errors import UsageError
 from abs_index.sample.pictures import picture_files
 
 PACKED = "packages/"
+ARCHIVE = PACKED + "coral-reefs.tar.gz"
 
 
 def write_sample(folder: Path) -> None:
@@ -22,12 +23,12 @@ def write_sample(folder: Path) -> None:
     and one more JATS article in `packages/coral-reefs.tar.gz`. The same version of the program always writes the same
     files. Raises UsageError where `folder` is a file, cannot be written, or holds other things already.
     """
-    contents = _documents(files("abs_index.sample").joinpath("documents"))
-    contents |= {name: draw() for name, draw in picture_files().items()}
-    packed = {name.removeprefix(PACKED): contents.pop(name) for name in sorted(contents) if name.startswith(PACKED)}
-    contents[PACKED + "coral-reefs.tar.gz"] = _packed(packed)
+    documents, pictures = _documents(files("abs_index.sample").joinpath("documents")), picture_files()
     try:
-        _check(folder, set(contents))
+        _check(folder, {*documents, *pictures, ARCHIVE})
+        contents = documents | {name: draw() for name, draw in pictures.items()}
+        packed = {name.removeprefix(PACKED): contents.pop(name) for name in sorted(contents) if name.startswith(PACKED)}
+        contents[ARCHIVE] = _packed(packed)
         for name, content in contents.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
