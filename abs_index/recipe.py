@@ -87,6 +87,19 @@ class PairSettings(Section):
     """Length of the pair embedding."""
 
 
+class KernelSettings(Section):
+    """The support vector machine beside the pair network (section `[kernel]`)."""
+
+    share: float = Field(default=0.0, ge=0, lt=1)
+    """Its weight in the answer for the abstractness; 0 leaves it out."""
+    penalty: float = Field(default=2.0, gt=0)
+    """C: what an error in training costs."""
+    width: float = Field(default=0.5, gt=0)
+    """Exponent of the kernel at a distance of one standard deviation."""
+    supports: int = Field(default=0, ge=0, le=100_000)
+    """Room for support vectors."""
+
+
 class TrainingSettings(Section):
     """How the pair network is trained (section `[training]`)."""
 
@@ -117,6 +130,7 @@ class Recipe(Section):
     image: ImageSettings = ImageSettings()
     text: TextSettings = TextSettings()
     pair: PairSettings = PairSettings()
+    kernel: KernelSettings = KernelSettings()
     training: TrainingSettings = TrainingSettings()
 
 

@@ -35,7 +35,9 @@ class CpuModel(PairModel):
         self._core = openvino.Core()
         self._options = _options(self._core, threads, precision)
         self._image_graph = _read_graph(self._core, folder, IMAGE_GRAPH)
-        self._pairs = self._compile(_read_graph(self._core, folder, PAIR_GRAPH))
+        # In bf16, the distances that the kernel machine compares would be lost in rounding.
+        exact = self._options | {"INFERENCE_PRECISION_HINT": "f32"}
+        self._pairs = self._compile(_read_graph(self._core, folder, PAIR_GRAPH), exact)
         self._images: dict[int, Any] = {}
         self._context_dim = self._image_graph.output(1).partial_shape[1].get_length()
 
@@ -78,12 +80,12 @@ class CpuModel(PairModel):
         if batch not in self._images:
             graph = self._image_graph.clone()
             graph.reshape([batch, self.info.image_size, self.info.image_size, 3])
-            self._images[batch] = self._compile(graph)
+            self._images[batch] = self._compile(graph, self._options)
         return self._images[batch]
 
-    def _compile(self, graph: Any) -> Any:
+    def _compile(self, graph: Any, options: dict[str, Any]) -> Any:
         try:
-            return self._core.compile_model(graph, "CPU", self._options)
+            return self._core.compile_model(graph, "CPU", options)
         except RuntimeError as error:
             raise ModelError(f"the network of model {self.info.name!r} does not run here: {_first(error)}") from None
 

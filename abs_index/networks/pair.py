@@ -2,7 +2,8 @@
 
 Image and text read each other: the picture puts questions to the words, and what they answer puts questions to the
 regions of the picture (attention as in Yang et al. 2016, with the picture in the place of the fixed query). Words are
-vectors from a table and know their neighbours only: the whole costs a few million multiplications a pair.
+vectors from a table and do not know their neighbours: the whole costs a few million multiplications a pair. A support
+vector machine (see `networks.kernel`) has a share in the answer.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from abs_index.labels import ABS, KINDS
-from abs_index.model.vocabulary import FACTS, PAD, UNKNOWN, word_traits
+from abs_index.model.vocabulary import FACTS, PAD, TRAITS, UNKNOWN, word_traits
+from abs_index.networks.kernel import KernelMachine
 from abs_index.recipe import Recipe
 
 GRADES = ("cmi", "image_extra", "text_extra")
 """Further targets of the training, each scaled to 0 to 1."""
 
 _FACTS_DIM = 64
-_NEIGHBOURS = (-2, -1, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +35,20 @@ class PairOutput:
     joint: Tensor
 
 
-class TextFacts(nn.Module):
-    """Facts about a text as a whole, and how many words of each group it has, to (N, 64)."""
-
-    def __init__(self, words: tuple[str, ...]) -> None:
-        super().__init__()
-        self.traits = nn.Parameter(torch.from_numpy(word_traits(words)), requires_grad=False)
-        groups = self.traits.shape[1]
-        self.linear = nn.Linear(2 * groups - 1 + FACTS, _FACTS_DIM)
-
-    def forward(self, words: Tensor, facts: Tensor) -> Tensor:
-        """`words` int (N, L), `facts` float (N, FACTS)."""
-        counts = functional.embedding(words, self.traits).sum(1)
-        shares = counts[:, :-1] / counts[:, -1:].clamp_min(1)
-        said: Tensor = self.linear(torch.cat([counts.log1p(), 5 * shares, facts], 1))
-        return said
-
-
 class PairMember(nn.Module):
     """One network of the ensemble."""
 
-    def __init__(self, recipe: Recipe, words: tuple[str, ...]) -> None:
+    def __init__(self, recipe: Recipe, words: int, told: int) -> None:
         super().__init__()
         settings, dim = recipe.pair, recipe.text.word_dim
         regions = recipe.image.grid**2
         self.dim, self.queries, self.image_queries = dim, settings.queries, settings.image_queries
         self.dropout, self.word_dropout = recipe.training.dropout, recipe.training.word_dropout
         self.sizes = (recipe.image.summary_dim, recipe.image.region_dim * regions)
-        self.hints = nn.Embedding(len(words), recipe.text.hint_dim, padding_idx=PAD)
+        self.hints = nn.Embedding(words, recipe.text.hint_dim, padding_idx=PAD)
         self.position = nn.Parameter(0.02 * torch.randn(recipe.text.max_tokens, dim))
-        self.neighbours = nn.Parameter(torch.zeros(len(_NEIGHBOURS), dim))
         self.word_norm = nn.LayerNorm(dim)
-        self.facts = TextFacts(words)
+        self.facts = nn.Linear(told, _FACTS_DIM)
         hidden = settings.hidden_dim
         self.image = nn.Sequential(
             nn.Dropout(self.dropout), nn.Linear(self.sizes[0], hidden), nn.GELU(), nn.LayerNorm(hidden)
@@ -92,13 +75,14 @@ class PairMember(nn.Module):
         self.grades = nn.Linear(hidden, len(GRADES))
         nn.init.zeros_(self.hints.weight)
 
-    def forward(self, vectors: Tensor, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
-        """`vectors` is the table of words; `context` (N, C) as from `ImageNetwork`; `words` int (N, L) is padded."""
+    def forward(self, vectors: Tensor, context: Tensor, words: Tensor, told: Tensor) -> PairOutput:
+        """`vectors` is the table of words; `context` (N, C) as from `ImageNetwork`; `words` int (N, L) is padded;
+        `told` is what `PairNetwork.tell` gives."""
         if self.training and self.word_dropout:
             lost = (torch.rand(words.shape) < self.word_dropout).to(words.device) & (words != PAD)
             words = words.masked_fill(lost, UNKNOWN)
         summary, regions = context.split(self.sizes, 1)
-        text_facts = self.facts(words, facts)
+        text_facts = self.facts(told)
         image = self.image(summary)
         places = self.region_norm(self.region(regions.unflatten(1, (len(self.region_place), -1))) + self.region_place)
         asked = self.ask_words(torch.cat([image, text_facts], 1)).unflatten(1, (self.queries, self.dim))
@@ -116,14 +100,9 @@ class PairMember(nn.Module):
         return hints
 
     def _read(self, vectors: Tensor, words: Tensor) -> Tensor:
-        """The words' vectors with what their neighbours add (N, L, dim)."""
-        length = words.shape[1]
-        vector = functional.embedding(words, vectors) + self.position[:length]
+        """The words' vectors with their places (N, L, dim), zero where there is padding."""
+        vector = functional.embedding(words, vectors) + self.position[: words.shape[1]]
         read: Tensor = self.word_norm(vector) * (words != PAD).unsqueeze(2)
-        reach = max(_NEIGHBOURS)
-        wide = functional.pad(read, (0, 0, reach, reach))
-        for weight, offset in zip(self.neighbours, _NEIGHBOURS, strict=True):
-            read = read + weight * wide[:, reach + offset : reach + offset + length]
         return read
 
 
@@ -137,21 +116,40 @@ def _attend(queries: Tensor, keys: Tensor, hidden: Tensor | None = None) -> Tens
 
 
 class PairNetwork(nn.Module):
-    """The members of the ensemble over one table of word vectors, with calibrated probabilities."""
+    """The members of the ensemble over one table of word vectors, the kernel machine, calibrated probabilities."""
 
     def __init__(self, recipe: Recipe, words: tuple[str, ...], vectors: Tensor | None = None) -> None:
         super().__init__()
         shape = (len(words), recipe.text.word_dim)
         self.vectors = nn.Parameter(torch.zeros(shape) if vectors is None else vectors, requires_grad=False)
-        self.members = nn.ModuleList(PairMember(recipe, words) for _ in range(recipe.pair.members))
+        self.traits = nn.Parameter(torch.from_numpy(word_traits(words)), requires_grad=False)
+        self.told_dim = 2 * len(TRAITS) + 1 + FACTS
+        self.members = nn.ModuleList(PairMember(recipe, len(words), self.told_dim) for _ in range(recipe.pair.members))
+        self.share = recipe.kernel.share
+        self.kernel = KernelMachine(recipe, len(words), self.told_dim)
         self.embedding = nn.Linear(recipe.pair.members * recipe.pair.hidden_dim, recipe.pair.embedding_dim)
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
         """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
 
     def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Pair embeddings (N, E) of unit length, and probabilities of `abs` (N, 3) and `kind` (N, 11)."""
-        said = [member(self.vectors, context, words, facts) for member in self.members]
-        embedding = functional.normalize(self.embedding(torch.cat([one.joint for one in said], 1)), dim=1)
-        logits = sum(one.abs for one in said) / len(said)
-        kinds = sum(one.kind for one in said) / len(said)
+        logits, kinds, joint = self.answer(context, words, facts)
+        embedding = functional.normalize(self.embedding(joint), dim=1)
         return embedding, (self.sharpness[0] * logits).softmax(1), (self.sharpness[1] * kinds).softmax(1)
+
+    def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Raw answers: `abs` (N, 3) and `kind` (N, 11) before softmax, joint layers side by side (N, M * H)."""
+        told = self.tell(words, facts)
+        said = [member(self.vectors, context, words, told) for member in self.members]
+        logits = torch.stack([one.abs for one in said]).mean(0)
+        kinds = torch.stack([one.kind for one in said]).mean(0)
+        if self.share:
+            machine = self.kernel(self.vectors, context, words, told)
+            logits = (1 - self.share) * logits + self.share * machine
+        return logits, kinds, torch.cat([one.joint for one in said], 1)
+
+    def tell(self, words: Tensor, facts: Tensor) -> Tensor:
+        """Facts about a text as a whole (N, told_dim): how many words of each group it has, their shares, `facts`."""
+        counts = functional.embedding(words, self.traits).sum(1)
+        shares = counts[:, :-1] / counts[:, -1:].clamp_min(1)
+        return torch.cat([counts.log1p(), 5 * shares, facts], 1)

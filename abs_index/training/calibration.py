@@ -16,12 +16,7 @@ _BATCH = 512
 def mean_answers(network: PairNetwork, data: PairData) -> tuple[Tensor, Tensor, Tensor]:
     """Raw answers for all pairs, before softmax: `abs` (N, 3), `kind` (N, 11), joint layers side by side (N, M * H)."""
     network.eval()
-    parts = []
-    for batch in torch.arange(len(data)).split(_BATCH):
-        said = [member(network.vectors, *data.inputs(batch)) for member in network.members]
-        mean_abs = torch.stack([one.abs for one in said]).mean(0)
-        mean_kind = torch.stack([one.kind for one in said]).mean(0)
-        parts.append((mean_abs, mean_kind, torch.cat([one.joint for one in said], 1)))
+    parts = [network.answer(*data.inputs(batch)) for batch in torch.arange(len(data)).split(_BATCH)]
     first, second, third = zip(*parts, strict=True)
     return torch.cat(first), torch.cat(second), torch.cat(third)
 

@@ -25,7 +25,8 @@ Step = Callable[[int, int, float], None]
 class PairData:
     """N pairs as tensors: inputs (`row` is the row of the pair's image in `contexts`) and targets.
 
-    `abs` (N, 3) are probabilities: two passes that differ make halves. `kind` (N,) is -1 and `grades` (N, 3) is nan
+    `abs` (N, 3) are probabilities: two passes that differ make halves; `label` (N,) is that of the first pass. `kind`
+    (N,) is -1 and `grades` (N, 3) is nan
     where they are not given.
     """
 
@@ -34,6 +35,7 @@ class PairData:
     words: Tensor
     facts: Tensor
     abs: Tensor
+    label: Tensor
     kind: Tensor
     grades: Tensor
     weight: Tensor
@@ -56,6 +58,7 @@ class PairData:
             words=torch.from_numpy(vocabulary.encode_batch(texts, recipe.text.max_tokens)),
             facts=torch.from_numpy(describe_batch(texts, [pair.role for pair in pairs])),
             abs=torch.tensor([_soft_label(pair) for pair in pairs]),
+            label=torch.tensor([ABS.index(pair.abs) for pair in pairs]),
             kind=torch.tensor([-1 if pair.kind is None else KINDS.index(pair.kind) for pair in pairs]),
             grades=torch.tensor([_scaled_grades(pair) for pair in pairs]),
             weight=weights / weights.mean(),
@@ -76,12 +79,12 @@ def fit_members(network: PairNetwork, data: PairData, settings: TrainingSettings
     for number, member in enumerate(network.members):
         assert isinstance(member, PairMember)
         torch.manual_seed(settings.seed + number)
-        _fit_member(member, network.vectors, data, settings, _shuffles(data, settings, settings.seed + number), step)
+        _fit_member(network, member, data, settings, _shuffles(data, settings, settings.seed + number), step)
 
 
 def _fit_member(
+    network: PairNetwork,
     member: PairMember,
-    vectors: Tensor,
     data: PairData,
     settings: TrainingSettings,
     epochs: Iterator[list[Tensor]],
@@ -95,7 +98,9 @@ def _fit_member(
         member.train()
         losses = []
         for batch in batches:
-            loss = pair_loss(member(vectors, *data.inputs(batch)), data, batch, settings)
+            context, words, facts = data.inputs(batch)
+            said = member(network.vectors, context, words, network.tell(words, facts))
+            loss = pair_loss(said, data, batch, settings)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(member.parameters(), 1.0)

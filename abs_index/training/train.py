@@ -18,6 +18,7 @@ from abs_index.recipe import Recipe
 from abs_index.training.calibration import fit_sharpness, mean_answers
 from abs_index.training.features import image_features
 from abs_index.training.fit import PairData, Step, fit_members
+from abs_index.training.kernel import fit_kernel
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.projections import fit_image_projections, set_components
 from abs_index.training.words import build_words
@@ -66,6 +67,8 @@ def train_model(
     pair_network = PairNetwork(recipe, vocabulary.words, vectors)
     data = PairData.make(training, contexts, rows, vocabulary, recipe)
     fit_members(pair_network, data, recipe.training, tell.epochs)
+    if recipe.kernel.share:
+        fit_kernel(pair_network, data, recipe.kernel)
     set_components(pair_network.embedding, _joint(pair_network, data), whiten=0.5)
     if validation:
         fit_sharpness(pair_network, PairData.make(validation, contexts, rows, vocabulary, recipe))
