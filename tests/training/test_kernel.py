@@ -63,7 +63,7 @@ def test_one_output_a_label_is_the_sum_of_its_votes() -> None:
     svc = SVC(gamma=0.3, decision_function_shape="ovo").fit(places, labels)
     rows, coefficients = _one_output_a_label(svc, 60)
     distances = ((places[:, None] - svc.support_vectors_[None, rows]) ** 2).sum(2)
-    first, second, third = svc.decision_function(places).T - svc.intercept_
+    first, second, third = (svc.decision_function(places) - svc.intercept_).T
     expected = np.stack([first + second, third - first, -second - third], axis=1)
     np.testing.assert_allclose(np.exp(-0.3 * distances) @ coefficients[rows], expected, atol=1e-9)
 
