@@ -6,6 +6,7 @@ Runtimes are entry points of the group `abs_index.runtimes`, named after the dev
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,9 @@ from abs_index.model.folder import ModelFolder, find_model, open_folder
 Device = Literal["auto", "cpu", "cuda"]
 
 _GROUP = "abs_index.runtimes"
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""What a GPU of NVIDIA, of AMD, and one lent to Linux by Windows shows itself as."""
 
 
 def load_model(name: str | Path = "default", *, device: str = "auto", threads: int | None = None) -> PairModel:
@@ -53,6 +57,9 @@ def load_cpu(folder: ModelFolder, threads: int | None = None) -> PairModel:
 
 def _sees_gpu() -> bool:
     if find_spec("torch") is None or find_spec("timm") is None:
+        return False
+    # Importing torch only to learn that there is none takes longer than a small build.
+    if sys.platform == "linux" and not any(Path(driver).exists() for driver in _DRIVERS):
         return False
     import torch
 

@@ -435,7 +435,7 @@ def test_damage_ends_in_a_document_or_a_reject(data: st.DataObject) -> None:
 # --- real books -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not BOOKS.is_dir(), reason="the textbooks are not beside the repository")
+@pytest.mark.skipif(not BOOKS.is_dir(), reason="the textbooks of ../shared/corpora are not beside the repository")
 @pytest.mark.parametrize(
     ("book", "expected"), [("introduction-sociology", (244, 244, 4)), ("psychology", (352, 350, 341))]
 )

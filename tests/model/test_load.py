@@ -151,3 +151,11 @@ def test_bfloat16_keeps_labels_and_vectors(model: PairModel) -> None:
     pixels = pictures(model, 4)
     exact, rounded = model.encode_images(pixels), lower.encode_images(pixels)
     assert (np.sum(exact.embedding * rounded.embedding, axis=1) > 0.99).all()
+
+
+def test_torch_is_not_imported_to_learn_that_there_is_no_gpu() -> None:
+    code = (
+        "import sys; from abs_index.model import load; load._DRIVERS = (); "
+        "load.load_model(); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
