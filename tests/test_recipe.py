@@ -34,7 +34,7 @@ def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
         ('name = "a"\n[image]\nsize = "big"', "x.toml: key 'image.size': .*integer"),
         ('name = "a"\n[image]\nsize = 7', "x.toml: key 'image.size': .*32"),
         ('name = "a"\n[image]\nwidth = 7', "x.toml: key 'image.width' is unknown; known here: .*size"),
-        ('name = "a"\n[images]\n', "x.toml: key 'images' is unknown; known here: .*image, name"),
+        ('name = "a"\n[images]\n', "x.toml: key 'images' is unknown; known here: .*image, kernel, name"),
         ('name = "a"\n[image]\nfit = "crop"', "x.toml: key 'image.fit': .*'pad' or 'squash'"),
         ('name = "a"\n[training]\nconfidence_weights = [1.0]', "x.toml: key 'training.confidence_weights"),
     ],
