@@ -8,7 +8,7 @@ stream, without a join (repeated values cost next to nothing in a column store).
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import pyarrow as pa
 
@@ -19,7 +19,6 @@ FORMAT_VERSION = 1
 """Raised whenever a column changes its name, type or meaning."""
 
 Row = Literal["document", "figure", "pair", "reject"]
-ROWS: tuple[Row, ...] = get_args(Row)
 
 TEXTS = pa.list_(pa.string())
 
