@@ -14,6 +14,13 @@ AbsIndexError               everything below; its message is one line for a pers
 │   ├── ModelMismatchError  the index was built with another model
 │   ├── DamagedIndexError   the table itself is damaged
 │   └── StorageError        the disk is full, or writing is not permitted
+├── ElasticsearchError      a cluster that cannot be used
+│   ├── UnreachableError    nothing answers there, or it stopped to answer
+│   ├── WrongServerError    not Elasticsearch, or a version that server, client and abs-index do not share
+│   ├── AccessError         credentials, rights or certificate are refused, or would be sent in the clear
+│   ├── AliasError          the name on the cluster is not what abs-index made, or not of this schema version
+│   ├── MappingError        analyser, mapping or template does not fit
+│   └── PushError           documents were refused, or the cluster does not take any (read-only, disk full)
 └── QueryError              a query that does not parse; knows the position
 """
 
@@ -87,6 +94,34 @@ class DamagedIndexError(IndexError_):
 
 class StorageError(IndexError_):
     """Raised when the index cannot be written: disk full, no permission."""
+
+
+class ElasticsearchError(AbsIndexError):
+    """Base of the errors about an Elasticsearch cluster."""
+
+
+class UnreachableError(ElasticsearchError):
+    """Raised when no server answers, also after all attempts."""
+
+
+class WrongServerError(ElasticsearchError):
+    """Raised when a server is not Elasticsearch, or server, client and abs-index have no version in common."""
+
+
+class AccessError(ElasticsearchError):
+    """Raised when credentials, rights or the certificate are refused, or secrets would travel in the clear."""
+
+
+class AliasError(ElasticsearchError):
+    """Raised when a name on the cluster is missing, points to several indices, or is not of this schema version."""
+
+
+class MappingError(ElasticsearchError):
+    """Raised when an analyser is missing, or a mapping or template on the cluster does not fit."""
+
+
+class PushError(ElasticsearchError):
+    """Raised when a load could not be finished. What was loaded stays, and the next call goes on from there."""
 
 
 class QueryError(AbsIndexError):

@@ -1,0 +1,1 @@
+"""Labels for documents of a user's own Elasticsearch index."""

@@ -1,0 +1,1 @@
+"""Publishing to Elasticsearch: connection, templates, documents, bulk loading."""

@@ -1,0 +1,1 @@
+"""Searching the pairs that were pushed to Elasticsearch."""
