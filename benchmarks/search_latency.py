@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,16 +31,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import tantivy
+
+sys.path[0] = str(Path(__file__).resolve().parents[1])  # `benchmarks` is no package that is installed
 
 from abs_index.indexing.lexical import Lexical
 from abs_index.indexing.publish import IMAGE_VECTORS, LEXICAL, publish
 from abs_index.indexing.table import Table
-from abs_index.labels import ABS, KINDS
-from abs_index.model.base import ModelInfo
 from abs_index.search.index import Index
 from abs_index.search.terms import DEFAULT_FIELDS
+from benchmarks.generated import key, word, write_table
 
 faiss: Any = import_module("faiss")
 
@@ -47,7 +48,6 @@ K = 10
 YEARS = 10
 """How many years the filter lets pass, of 24."""
 LABEL = "image_more_abstract"
-FIGURES_A_DOCUMENT = 5
 
 
 def main() -> None:
@@ -68,9 +68,8 @@ def main() -> None:
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Builds the index, runs all queries, and gives what is printed."""
     random = np.random.default_rng(7)
-    table = Table.create(folder, ModelInfo("generated", "0" * 16, 8, options.image_dim, options.pair_dim))
     figures = int(options.pairs / options.pairs_a_figure)
-    table.append(_batches(table.schema, options.pairs, figures, random))
+    table = write_table(folder, options.pairs, figures, options.image_dim, options.pair_dim)
     start = time.perf_counter()
     structures = publish(table, folder)
     seconds = time.perf_counter() - start
@@ -101,7 +100,7 @@ class Query:
     @property
     def key(self) -> str:
         """The figure, as a search names it."""
-        return f"d{self.figure // FIGURES_A_DOCUMENT}#f{self.figure}"
+        return key(self.figure)
 
     @property
     def filters(self) -> dict[str, Any]:
@@ -110,7 +109,7 @@ class Query:
 
 
 def _query(random: np.random.Generator, figures: int) -> Query:
-    words = " ".join(_word(number) for number in random.integers(20, 2000, 2))
+    words = " ".join(word(number) for number in random.integers(20, 2000, 2))
     return Query(words, int(random.integers(0, figures)), int(random.integers(1995, 2020)))
 
 
@@ -190,71 +189,6 @@ def _seconds(search: Search, query: Query) -> float:
     start = time.perf_counter()
     search(query)
     return time.perf_counter() - start
-
-
-# data
-
-
-def _word(number: int) -> str:
-    letters = "bcdfghjklmnprstvz"
-    return "".join(letters[number // 17**place % 17] + "aeiou"[(number >> place) % 5] for place in range(4))
-
-
-def _batches(schema: pa.Schema, pairs: int, figures: int, random: np.random.Generator) -> Iterator[pa.RecordBatch]:
-    """Documents of a few figures each, in blocks: first the rows of their figures, then of their pairs."""
-    words = np.array([_word(number) for number in range(30_000)])
-    block = FIGURES_A_DOCUMENT * 200
-    for first in range(0, figures, block):
-        here = np.arange(first, min(figures, first + block))
-        vectors = random.standard_normal((len(here), schema.field("image_embedding").type.list_size), np.float32)
-        yield _rows(schema, "figure", here, words, random, image_embedding=_column(schema, "image_embedding", vectors))
-        owners = np.sort(random.choice(here, round(pairs * len(here) / figures)))
-        vectors = random.standard_normal((len(owners), schema.field("pair_embedding").type.list_size), np.float32)
-        chances = random.dirichlet(np.ones(len(ABS)), len(owners)).astype(np.float32)
-        yield _rows(
-            schema,
-            "pair",
-            owners,
-            words,
-            random,
-            pair=pa.array([f"p{first}-{number}" for number in range(len(owners))]),
-            text=(texts := pa.array(_texts(words, len(owners), 60, random))),
-            text_raw=texts,
-            role=pa.array(random.choice(["caption", "mention"], len(owners))),
-            abs=pa.array(np.array(ABS)[chances.argmax(axis=1)]),
-            abs_prob=pa.StructArray.from_arrays([pa.array(chances[:, at]) for at in range(len(ABS))], list(ABS)),
-            kind=pa.array(random.choice(KINDS, len(owners))),
-            kind_prob=pa.array(random.random(len(owners), np.float32)),
-            pair_embedding=_column(schema, "pair_embedding", vectors),
-        )
-
-
-def _rows(
-    schema: pa.Schema, row: str, figures: np.ndarray, words: np.ndarray, random: np.random.Generator, **own: pa.Array
-) -> pa.RecordBatch:
-    count = len(figures)
-    columns = {
-        "row": pa.array([row] * count),
-        "document": pa.array([f"d{number // FIGURES_A_DOCUMENT}" for number in figures]),
-        "figure": pa.array([f"f{number}" for number in figures]),
-        "caption": (captions := pa.array(_texts(words, count, 30, random))),
-        "caption_raw": captions,
-        "title": pa.array(_texts(words, count, 8, random)),
-        "year": pa.array((2000 + figures // FIGURES_A_DOCUMENT % 24).astype(np.int32)),
-        "source": pa.array(["generated"] * count),
-        "image": pa.array([f"images/{number}.png" for number in figures]),
-        **own,
-    }
-    return pa.record_batch([columns.get(field.name, pa.nulls(count, field.type)) for field in schema], schema=schema)
-
-
-def _texts(words: np.ndarray, count: int, length: int, random: np.random.Generator) -> list[str]:
-    numbers = np.minimum(random.zipf(1.3, (count, length)) - 1, len(words) - 1)
-    return [" ".join(row) for row in words[numbers]]
-
-
-def _column(schema: pa.Schema, name: str, vectors: np.ndarray) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), type=schema.field(name).type)
 
 
 def _table(result: dict[str, Any]) -> str:
