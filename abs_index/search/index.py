@@ -14,7 +14,7 @@ from abs_index.corpus.images import decode_image
 from abs_index.errors import RejectedError, UsageError
 from abs_index.labels import Role
 from abs_index.model.base import Floats, ImageFeatures, PairModel
-from abs_index.search.embedded import Embedded, Found
+from abs_index.search.embedded.engine import Embedded, Found
 from abs_index.search.filters import Filters, FilterValues
 from abs_index.search.fusion import fuse
 from abs_index.search.hits import FigureDetails, Hit

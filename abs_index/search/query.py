@@ -1,4 +1,4 @@
-"""Query strings in Lucene's syntax → queries of the lexical index.
+"""Query strings in Lucene's syntax → queries of an engine, through its `Dialect`.
 
     traffic waves                   either word, better both
     traffic AND abs:equal           both (AND binds tighter than OR)
@@ -18,16 +18,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from decimal import DecimalException
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from luqum import tree
 from luqum.exceptions import ParseError
 from luqum.thread import parse
-from tantivy import Occur, Query
 
 from abs_index.errors import QueryError
-from abs_index.indexing.lexical import TEXT_FIELDS, Lexical
+from abs_index.indexing.lexical import TEXT_FIELDS
 from abs_index.indexing.records import storable
+from abs_index.search.dialect import Dialect, Occur, Q
 from abs_index.search.terms import Terms, resolve
 
 _LONGEST_QUERY = 5_000
@@ -38,10 +38,8 @@ _POSITION = re.compile(r"at position (\d+)!?$")
 
 _OPERATIONS = (tree.AndOperation, tree.OrOperation, tree.UnknownOperation, tree.Not, tree.Prohibit)
 
-Clause = tuple[Occur, Query]
 
-
-def parse_query(text: str, lexical: Lexical) -> Query | None:
+def parse_query(text: str, dialect: Dialect[Q]) -> Q | None:
     """The query that `text` means, or None where it is blank.
 
     Raises QueryError, with the position where it is known, for what does not parse, for unknown fields and labels.
@@ -51,22 +49,23 @@ def parse_query(text: str, lexical: Lexical) -> Query | None:
         return None
     if len(text) > _LONGEST_QUERY:
         raise QueryError(f"query: longer than {_LONGEST_QUERY} characters", _LONGEST_QUERY)
-    found = _Translation(lexical).query(_parse(text), None, 0)
-    return Query.empty_query() if found is None else found
+    found = _Translation(dialect).query(_parse(text), None, 0)
+    return dialect.nothing() if found is None else found
 
 
-def parse_required(text: str, lexical: Lexical) -> Query | None:
+def parse_required(text: str, dialect: Dialect[Q]) -> Q | None:
     """The labels and facts that `text` requires of every pair, or None: `abs:equal` of `traffic AND abs:equal`.
 
     What a ranking that knows no words has to respect when it is fused with that of `text`. Raises as `parse_query`.
     """
-    if parse_query(text, lexical) is None:
+    if parse_query(text, dialect) is None:
         return None
     node = _parse(storable(text))
-    operands = _operands(node) if isinstance(node, _OPERATIONS) else [(node, Occur.Must)]
-    needed = [(operand, occur) for operand, occur in operands if occur != Occur.Should and _of_facts(operand)]
-    translation = _Translation(lexical)
-    return _combine([(occur, query) for operand, occur in needed if (query := translation.query(operand, None, 0))])
+    operands = _operands(node) if isinstance(node, _OPERATIONS) else [(node, Occur.MUST)]
+    needed = [(operand, occur) for operand, occur in operands if occur != Occur.SHOULD and _of_facts(operand)]
+    translation = _Translation(dialect)
+    made = [(occur, translation.query(operand, None, 0)) for operand, occur in needed]
+    return translation.combine([(occur, query) for occur, query in made if query is not None])
 
 
 def _of_facts(node: tree.Item) -> bool:
@@ -99,14 +98,15 @@ def _reason(text: str, position: int) -> str:
     return f"{text[position]!r} cannot stand here; write \\{text[position]} or quotation marks for a plain one"
 
 
-class _Translation:
+class _Translation(Generic[Q]):
     """One tree into one query. Methods give None for what has nothing to look for, such as a word of dashes."""
 
-    def __init__(self, lexical: Lexical) -> None:
-        self._terms = Terms(lexical)
+    def __init__(self, dialect: Dialect[Q]) -> None:
+        self._dialect = dialect
+        self._terms = Terms(dialect)
         self._clauses = 0
 
-    def query(self, node: tree.Item, field: str | None, depth: int) -> Query | None:
+    def query(self, node: tree.Item, field: str | None, depth: int) -> Q | None:
         """The query of a part of the tree, inside `field` or in the default fields."""
         if depth > _DEEPEST:
             raise QueryError(f"query: brackets and operators are nested deeper than {_DEEPEST}", node.pos)
@@ -118,37 +118,45 @@ class _Translation:
             case tree.Boost():
                 return self._boosted(node, field, depth + 1)
             case _ if isinstance(node, _OPERATIONS):
-                return _combine(list(self._operation(node, field, depth + 1)))
-            case tree.Word() if _polarity(node, Occur.Should)[1] == Occur.MustNot:
-                return _combine(list(self._operation(tree.Not(_polarity(node, Occur.Should)[0]), field, depth + 1)))
+                return self.combine(list(self._operation(node, field, depth + 1)))
+            case tree.Word() if _polarity(node, Occur.SHOULD)[1] == Occur.MUST_NOT:
+                return self.combine(list(self._operation(tree.Not(_polarity(node, Occur.SHOULD)[0]), field, depth + 1)))
             case _:
                 self._clauses += 1
                 if self._clauses > _MOST_CLAUSES:
                     raise QueryError(f"query: more than {_MOST_CLAUSES} words", node.pos)
                 return _located(node, lambda: self._leaf(node, field))
 
-    def _in_field(self, node: tree.SearchField, field: str | None, depth: int) -> Query | None:
+    def _in_field(self, node: tree.SearchField, field: str | None, depth: int) -> Q | None:
         if node.name == "*" and field is None and str(node.expr).strip() == "*":
-            return Query.all_query()
+            return self._dialect.everything()
         if field is not None:
             message = "one field inside another; a plain colon is written \\: or in quotation marks"
             raise QueryError(f"query: {message} (character {node.pos + 1})", node.pos)
         return self.query(node.expr, _located(node, lambda: resolve(node.name)), depth)
 
-    def _boosted(self, node: tree.Boost, field: str | None, depth: int) -> Query | None:
+    def _boosted(self, node: tree.Boost, field: str | None, depth: int) -> Q | None:
         boost = float(node.force)
         if not 0 <= boost <= _HIGHEST_BOOST:
             raise QueryError(f"query: ^{boost:g} is too much; {_HIGHEST_BOOST:g} is the most", node.pos)
         found = self.query(node.expr, field, depth)
-        return None if found is None else Query.boost_query(found, boost)
+        return None if found is None else self._dialect.boosted(found, boost)
 
-    def _operation(self, node: tree.Item, field: str | None, depth: int) -> Iterator[Clause]:
+    def _operation(self, node: tree.Item, field: str | None, depth: int) -> Iterator[tuple[Occur, Q]]:
         for operand, occur in _operands(node):
             found = self.query(operand, field, depth)
             if found is not None:
                 yield occur, found
 
-    def _leaf(self, node: tree.Item, field: str | None) -> Query | None:
+    def combine(self, clauses: list[tuple[Occur, Q]]) -> Q | None:
+        """One query of several; None where there are none. Where all exclude, it is everything but these."""
+        if not clauses:
+            return None
+        if all(occur == Occur.MUST_NOT for occur, _ in clauses):
+            clauses = [(Occur.MUST, self._dialect.everything()), *clauses]
+        return self._dialect.boolean(clauses)
+
+    def _leaf(self, node: tree.Item, field: str | None) -> Q | None:
         match node:
             case tree.Phrase():
                 return self._terms.phrase(field, _unquoted(node))
@@ -172,14 +180,14 @@ class _Translation:
 def _operands(node: tree.Item) -> Iterator[tuple[tree.Item, Occur]]:
     """The parts of an operation, each with what it is to the whole. `!`, `&&` and `||` come as words."""
     if isinstance(node, tree.Not | tree.Prohibit):
-        yield node.children[0], Occur.MustNot
+        yield node.children[0], Occur.MUST_NOT
     elif isinstance(node, tree.AndOperation):
         for child in node.children:
-            yield _polarity(child, Occur.Must)
+            yield _polarity(child, Occur.MUST)
     elif isinstance(node, tree.OrOperation):
         # A `NOT` among alternatives is an alternative: everything that does not match. So it is not taken apart.
         for child in node.children:
-            yield (child.children[0], Occur.Must) if isinstance(child, tree.Plus) else (child, Occur.Should)
+            yield (child.children[0], Occur.MUST) if isinstance(child, tree.Plus) else (child, Occur.SHOULD)
     else:
         yield from _side_by_side(node)
 
@@ -191,8 +199,8 @@ def _side_by_side(node: tree.UnknownOperation) -> Iterator[tuple[tree.Item, Occu
         symbol = child.value if isinstance(child, tree.Word) else ""
         if symbol in ("&&", "||"):
             required = symbol == "&&"
-            if required and operands and operands[-1][1] == Occur.Should:
-                operands[-1] = (operands[-1][0], Occur.Must)
+            if required and operands and operands[-1][1] == Occur.SHOULD:
+                operands[-1] = (operands[-1][0], Occur.MUST)
             continue
         if symbol == "!":
             negated = True
@@ -200,9 +208,9 @@ def _side_by_side(node: tree.UnknownOperation) -> Iterator[tuple[tree.Item, Occu
         if isinstance(child, tree.AndOperation):
             operands += _operands(child)
         else:
-            operands.append(_polarity(child, Occur.Must if required else Occur.Should))
+            operands.append(_polarity(child, Occur.MUST if required else Occur.SHOULD))
         if negated:
-            operands[-1] = (operands[-1][0], Occur.MustNot)
+            operands[-1] = (operands[-1][0], Occur.MUST_NOT)
         required = negated = False
     return iter(operands)
 
@@ -210,26 +218,18 @@ def _side_by_side(node: tree.UnknownOperation) -> Iterator[tuple[tree.Item, Occu
 def _polarity(node: tree.Item, plain: Occur) -> tuple[tree.Item, Occur]:
     """A part without its sign, and what the sign makes of it."""
     if isinstance(node, tree.Plus):
-        return node.children[0], Occur.Must
+        return node.children[0], Occur.MUST
     if isinstance(node, tree.Not | tree.Prohibit):
-        return node.children[0], Occur.MustNot
+        return node.children[0], Occur.MUST_NOT
     if isinstance(node, tree.Word) and len(node.value) > 1 and node.value.startswith("!"):
-        return tree.Word(node.value[1:], pos=node.pos), Occur.MustNot
+        return tree.Word(node.value[1:], pos=node.pos), Occur.MUST_NOT
     return node, plain
 
 
-def _combine(clauses: list[Clause]) -> Query | None:
-    if not clauses:
-        return None
-    if all(occur == Occur.MustNot for occur, _ in clauses):
-        clauses = [(Occur.Must, Query.all_query()), *clauses]
-    return Query.boolean_query(clauses)
+Made = TypeVar("Made")
 
 
-Found = TypeVar("Found")
-
-
-def _located(node: tree.Item, make: Callable[[], Found]) -> Found:
+def _located(node: tree.Item, make: Callable[[], Made]) -> Made:
     """What `make` gives; its QueryError gets the position of the node."""
     try:
         return make()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from abs_index.errors import QueryError
 from abs_index.indexing.structures import Structures
+from abs_index.search.embedded.dialect import TantivyDialect
 from abs_index.search.query import parse_query
 
 RING, STOP, QUEUE, BLADES, TURBINE, GEL = range(6)
@@ -14,7 +15,7 @@ ALL = {RING, STOP, QUEUE, BLADES, TURBINE, GEL}
 
 
 def find(structures: Structures, query: str) -> set[int]:
-    parsed = parse_query(query, structures.lexical)
+    parsed = parse_query(query, TantivyDialect(structures.lexical))
     assert parsed is not None
     return set(structures.lexical.search(parsed, 100).ordinals.tolist())
 
@@ -116,7 +117,7 @@ def test_queries_mean_what_they_mean_in_lucene(structures: Structures, query: st
 
 def test_a_boost_changes_the_order(structures: Structures) -> None:
     def first(query: str) -> int:
-        parsed = parse_query(query, structures.lexical)
+        parsed = parse_query(query, TantivyDialect(structures.lexical))
         assert parsed is not None
         return int(structures.lexical.search(parsed, 1).ordinals[0])
 
@@ -126,7 +127,7 @@ def test_a_boost_changes_the_order(structures: Structures) -> None:
 
 @pytest.mark.parametrize("query", ["", "  ", "\n"])
 def test_a_blank_query_is_none(structures: Structures, query: str) -> None:
-    assert parse_query(query, structures.lexical) is None
+    assert parse_query(query, TantivyDialect(structures.lexical)) is None
 
 
 @pytest.mark.parametrize("query", [",", "...", "交", "x" * 300, "\x00"])
@@ -167,7 +168,7 @@ def test_nothing_to_look_for_finds_nothing(structures: Structures, query: str) -
 )
 def test_errors_say_what_and_where(structures: Structures, query: str, position: int | None, message: str) -> None:
     with pytest.raises(QueryError, match=message) as caught:
-        parse_query(query, structures.lexical)
+        parse_query(query, TantivyDialect(structures.lexical))
     assert "\n" not in str(caught.value)
     if position is not None:
         assert caught.value.position == position
@@ -182,7 +183,7 @@ PIECES = st.sampled_from([*SIGNS, *WORDS])
 @given(st.one_of(st.text(max_size=30), st.lists(PIECES, max_size=14).map("".join)))
 def test_any_string_gives_results_or_one_line(structures: Structures, query: str) -> None:
     try:
-        parsed = parse_query(query, structures.lexical)
+        parsed = parse_query(query, TantivyDialect(structures.lexical))
     except QueryError as error:
         assert "\n" not in str(error).strip()
         return

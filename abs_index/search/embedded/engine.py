@@ -17,6 +17,7 @@ from abs_index.indexing.rows import Mask, Ordinals
 from abs_index.indexing.structures import Structures
 from abs_index.indexing.table import Table
 from abs_index.model.base import Floats
+from abs_index.search.embedded.dialect import TantivyDialect
 from abs_index.search.filters import Filters, owners_of
 from abs_index.search.hits import FigureDetails, Hit, PairDetails
 from abs_index.search.query import parse_query, parse_required
@@ -42,8 +43,9 @@ class Embedded:
     def __init__(self, structures: Structures) -> None:
         """Use `open`."""
         self._of = structures
+        self._dialect = TantivyDialect(structures.lexical)
         # What one search needs twice; and a reader who turns pages, or changes the query only, sends filters again.
-        self._parsed = lru_cache(_REMEMBERED)(lambda query: parse_query(query, structures.lexical))
+        self._parsed = lru_cache(_REMEMBERED)(lambda query: parse_query(query, self._dialect))
         self._pair_mask = lru_cache(_REMEMBERED)(self._find_pair_mask)
         self._figure_mask = lru_cache(_REMEMBERED)(self._find_figure_mask)
 
@@ -94,7 +96,7 @@ class Embedded:
         `without` leaves one figure out. Of `query`, only what it requires of labels and facts counts.
         """
         mask = self._figure_mask(filters) if filters else None
-        required = parse_required(query, self._of.lexical)
+        required = parse_required(query, self._dialect)
         if required is not None:
             mask = owners_of(self._pairs_that_match(required, filters), self._of.pairs, self._of.figures)
         (nearest,) = self._of.image_vectors.nearest(vector, k + (without is not None), mask)
@@ -205,7 +207,7 @@ class Embedded:
         mask = self._of.pairs.mask(wanted[owner.to_numpy()] for (owner,) in self._of.pairs.chunks("figure"))
         if filters.of_pairs:
             mask &= self._pair_mask(filters)
-        required = parse_required(query, self._of.lexical)
+        required = parse_required(query, self._dialect)
         if required is not None:
             mask &= self._pairs_that_match(required, filters)
         pairs = np.flatnonzero(mask)

@@ -1,0 +1,1 @@
+"""The embedded engine: Tantivy and FAISS in the folder of an index."""
