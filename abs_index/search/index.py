@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from PIL import Image
 
@@ -14,7 +15,8 @@ from abs_index.corpus.images import decode_image
 from abs_index.errors import RejectedError, UsageError
 from abs_index.labels import Role
 from abs_index.model.base import Floats, ImageFeatures, PairModel
-from abs_index.search.embedded.engine import Embedded, Found
+from abs_index.search.embedded.engine import Embedded
+from abs_index.search.engine import Engine, Found
 from abs_index.search.filters import Filters, FilterValues
 from abs_index.search.fusion import fuse
 from abs_index.search.hits import FigureDetails, Hit
@@ -33,9 +35,9 @@ class Index:
     context manager, or call `close`. All methods may be called from several threads.
     """
 
-    def __init__(self, embedded: Embedded, model: PairModel | Path | str | None = None) -> None:
+    def __init__(self, engine: Engine[Any], model: PairModel | Path | str | None = None) -> None:
         """Use `Index.open`."""
-        self._engine = embedded
+        self._engine = engine
         self._model = model
         self._loaded: PairModel | None = None
         self._lock = Lock()
@@ -79,8 +81,8 @@ class Index:
         if not query.strip():
             return self.similar(figure, image=image, k=k, filters=chosen)
         depth = max(_DEPTH, 10 * k)
-        rankings = [self._engine.match(query, depth, chosen), self._look_alikes(figure, image, depth, chosen, query)]
-        itself = None if figure is None else self._engine.find_figure(figure)
+        vector, itself = self._looks(figure, image)
+        rankings = self._engine.both(query, vector, depth, chosen, without=itself)
         fused = [found for found in _fused(rankings) if found.figure != itself]
         return self._engine.hits(fused[:k], chosen, query)
 
@@ -104,7 +106,8 @@ class Index:
         chosen = _filters(filters, values)
         _check(k)
         if not (text or "").strip():
-            return self._engine.hits(self._look_alikes(figure, image, k, chosen), chosen)
+            looks, itself = self._looks(figure, image)
+            return self._engine.hits(self._engine.near_image(looks, k, chosen, without=itself), chosen)
         if image is None or figure is not None:
             raise UsageError("a text goes with an image of your own, not with a figure of the index")
         vector = self._pair_vector(image, str(text), chosen.role[0] if chosen.role else "caption")
@@ -129,15 +132,13 @@ class Index:
     ) -> None:
         self.close()
 
-    def _look_alikes(
-        self, figure: str | None, image: ImageLike | None, k: int, filters: Filters, query: str = ""
-    ) -> Sequence[Found]:
+    def _looks(self, figure: str | None, image: ImageLike | None) -> tuple[Floats, Any]:
+        """The image embedding (image_dim,) to compare with, and the figure of the index that has it, or None."""
         if figure is not None and image is None:
-            ordinal = self._engine.find_figure(figure)
-            vector = self._engine.image_vector(ordinal)
-            return self._engine.near_image(vector, k, filters, without=ordinal, query=query)
+            found = self._engine.find_figure(figure)
+            return self._engine.image_vector(found), found
         if image is not None and figure is None:
-            return self._engine.near_image(self._image_vector(image), k, filters, query=query)
+            return self._image_vector(image), None
         raise UsageError("give either a figure of the index or an image")
 
     def _image_vector(self, image: ImageLike) -> Floats:
@@ -160,7 +161,7 @@ class Index:
         """The model of the index; only under the lock, as it answers one call at a time."""
         if self._loaded is None:
             model = self._model if isinstance(self._model, PairModel) else self._load(self._model)
-            self._engine.table.check_model(model.info)
+            self._engine.check_model(model.info)
             self._loaded = model
         return self._loaded
 
@@ -169,7 +170,7 @@ class Index:
 
         if given is not None:
             return load_model(given)
-        name = self._engine.table.model_name
+        name = self._engine.model_name
         try:
             return load_model(name)
         except UsageError:
@@ -201,11 +202,11 @@ def _read(path: Path) -> Image.Image:
         raise UsageError(f"{path}: {error}") from error
 
 
-def _fused(rankings: Sequence[Sequence[Found]]) -> list[Found]:
+def _fused(rankings: Sequence[Sequence[Found[Any]]]) -> list[Found[Any]]:
     """One ranking of several; a figure keeps the pair that the first ranking gives it."""
-    evidence: dict[int, Found] = {}
+    evidence: dict[int | str, Found[Any]] = {}
     for ranking in rankings:
         for found in ranking:
             evidence.setdefault(found.figure, found)
     fused = fuse([[found.figure for found in ranking] for ranking in rankings])
-    return [Found(figure, evidence[figure].pair, score) for figure, score in fused]
+    return [replace(evidence[figure], score=score) for figure, score in fused]

@@ -1,9 +1,10 @@
 """Searching the embedded structures: rankings of figures, and the hits that they become."""
 
+# ruff: noqa: D102  (what the methods mean is said where `Engine` declares them)
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -15,9 +16,9 @@ from abs_index.errors import UsageError
 from abs_index.indexing.lexical import Highlighter
 from abs_index.indexing.rows import Mask, Ordinals
 from abs_index.indexing.structures import Structures
-from abs_index.indexing.table import Table
-from abs_index.model.base import Floats
+from abs_index.model.base import Floats, ModelInfo
 from abs_index.search.embedded.dialect import TantivyDialect
+from abs_index.search.engine import Engine, Found
 from abs_index.search.filters import Filters, owners_of
 from abs_index.search.hits import FigureDetails, Hit, PairDetails
 from abs_index.search.query import parse_query, parse_required
@@ -28,17 +29,8 @@ _MOST_CANDIDATES = 10
 _REMEMBERED = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A figure in a ranking, by ordinal; `pair` is the pair that brought it there, None where its image did."""
-
-    figure: int
-    pair: int | None
-    score: float
-
-
-class Embedded:
-    """Answers searches from the structures that `publish` makes. May be used from several threads."""
+class Embedded(Engine[int]):
+    """Answers searches from the structures that `publish` makes."""
 
     def __init__(self, structures: Structures) -> None:
         """Use `open`."""
@@ -54,19 +46,19 @@ class Embedded:
         """Opens the published state of an index: see `Structures.open`."""
         return cls(Structures.open(folder))
 
-    @property
-    def table(self) -> Table:
-        """The version of the table that is searched."""
-        return self._of.table
-
     def close(self) -> None:
-        """Ends what runs in the background."""
         self._of.close()
 
-    # rankings: at most k figures, the best first, none twice
+    @property
+    def model_name(self) -> str:
+        return self._of.table.model_name
 
-    def match(self, query: str, k: int, filters: Filters) -> list[Found]:
-        """Figures by what their pairs say. A blank query finds everything, the newest documents first."""
+    def check_model(self, model: ModelInfo) -> None:
+        self._of.table.check_model(model)
+
+    # rankings
+
+    def match(self, query: str, k: int, filters: Filters) -> list[Found[int]]:
         parsed = self._parsed(query)
         if parsed is None:
             return self._newest(k, filters)
@@ -78,8 +70,7 @@ class Embedded:
 
         return self._grouped(best, k)
 
-    def near_pair(self, vector: Floats, k: int, filters: Filters) -> list[Found]:
-        """Figures by how near a pair of theirs is to a pair embedding (pair_dim,)."""
+    def near_pair(self, vector: Floats, k: int, filters: Filters) -> list[Found[int]]:
         mask = self._pair_mask(filters) if filters else None
 
         def best(limit: int) -> tuple[Ordinals, Floats]:
@@ -88,17 +79,19 @@ class Embedded:
 
         return self._grouped(best, k)
 
-    def near_image(
-        self, vector: Floats, k: int, filters: Filters, *, without: int | None = None, query: str = ""
-    ) -> list[Found]:
-        """Figures by how near their image is to an image embedding (image_dim,).
+    def near_image(self, vector: Floats, k: int, filters: Filters, *, without: int | None = None) -> list[Found[int]]:
+        return self._near_image(vector, k, self._figure_mask(filters) if filters else None, without)
 
-        `without` leaves one figure out. Of `query`, only what it requires of labels and facts counts.
-        """
-        mask = self._figure_mask(filters) if filters else None
+    def both(
+        self, query: str, vector: Floats, k: int, filters: Filters, *, without: int | None = None
+    ) -> tuple[list[Found[int]], list[Found[int]]]:
         required = parse_required(query, self._dialect)
-        if required is not None:
-            mask = owners_of(self._pairs_that_match(required, filters), self._of.pairs, self._of.figures)
+        if required is None:
+            return self.match(query, k, filters), self.near_image(vector, k, filters, without=without)
+        mask = owners_of(self._pairs_that_match(required, filters), self._of.pairs, self._of.figures)
+        return self.match(query, k, filters), self._near_image(vector, k, mask, without)
+
+    def _near_image(self, vector: Floats, k: int, mask: Mask | None, without: int | None) -> list[Found[int]]:
         (nearest,) = self._of.image_vectors.nearest(vector, k + (without is not None), mask)
         found = zip(nearest.ordinals.tolist(), nearest.scores.tolist(), strict=True)
         return [Found(figure, None, score) for figure, score in found if figure != without][:k]
@@ -109,7 +102,7 @@ class Embedded:
         mask[self._of.lexical.search(restricted, len(mask)).ordinals] = True
         return mask
 
-    def _grouped(self, best: Callable[[int], tuple[Ordinals, Floats]], k: int) -> list[Found]:
+    def _grouped(self, best: Callable[[int], tuple[Ordinals, Floats]], k: int) -> list[Found[int]]:
         """The k best figures from the best pairs, of which as many are looked at as it takes."""
         limit = _AHEAD * k
         while True:
@@ -122,7 +115,7 @@ class Embedded:
         rows = zip(figures[order].tolist(), first[order].tolist(), strict=True)
         return [Found(figure, int(pairs[row]), float(scores[row])) for figure, row in rows]
 
-    def _newest(self, k: int, filters: Filters) -> list[Found]:
+    def _newest(self, k: int, filters: Filters) -> list[Found[int]]:
         passing = np.flatnonzero(self._figure_mask(filters))
         years = [year.fill_null(np.iinfo(np.int32).min).to_numpy() for (year,) in self._of.figures.chunks("year")]
         chosen = np.concatenate([np.zeros(0, dtype=np.int32), *years])[passing]
@@ -139,10 +132,6 @@ class Embedded:
     # figures
 
     def find_figure(self, name: str) -> int:
-        """The ordinal of a figure, by "document#figure" or by its id in the document where only one has it.
-
-        Raises UsageError where there is none, or several.
-        """
         figures = self._of.figures
         found = figures.find("key", name)
         if not len(found):
@@ -156,7 +145,6 @@ class Embedded:
         return int(found[0])
 
     def image_vector(self, figure: int) -> Floats:
-        """The image embedding of a figure. Raises UsageError where it has none."""
         vector = self._of.image_vectors.vector(figure)
         if vector is None:
             (row,) = self._of.figures.take([figure], ["key"])
@@ -164,7 +152,6 @@ class Embedded:
         return vector
 
     def details(self, figure: int) -> FigureDetails:
-        """A figure with all its pairs."""
         (row,) = self._of.figures.take([figure])
         pairs = self._of.pairs.take(self._pairs_of([figure], Filters())[figure])
         return FigureDetails(
@@ -184,8 +171,7 @@ class Embedded:
 
     # hits
 
-    def hits(self, found: Sequence[Found], filters: Filters, query: str = "") -> list[Hit]:
-        """What was found, with all that is shown of it; words of `query` are highlighted."""
+    def hits(self, found: Sequence[Found[int]], filters: Filters, query: str = "") -> list[Hit]:
         of_images = [item.figure for item in found if item.pair is None]
         firsts = {figure: pairs[0] for figure, pairs in self._pairs_of(of_images, filters, query).items() if len(pairs)}
         shown = [firsts.get(item.figure) if item.pair is None else item.pair for item in found]

@@ -1,0 +1,74 @@
+"""What searches need of an engine: rankings of figures, the hits that they become, and figures by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from abs_index.model.base import Floats, ModelInfo
+from abs_index.search.filters import Filters
+from abs_index.search.hits import FigureDetails, Hit
+
+Key = TypeVar("Key", int, str)
+"""What an engine knows figures and pairs by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[Key]):
+    """A figure in a ranking; `pair` is the pair that brought it there, None where its image did."""
+
+    figure: Key
+    pair: Key | None
+    score: float
+
+
+class Engine(Protocol[Key]):
+    """An index as searches see it. May be used from several threads.
+
+    Rankings hold at most k figures, the best first, none twice; k where k match, whatever the filters are.
+    """
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model that made the vectors."""
+
+    def check_model(self, model: ModelInfo) -> None:
+        """Raises ModelMismatchError unless `model` is the one that made the vectors."""
+
+    def match(self, query: str, k: int, filters: Filters) -> Sequence[Found[Key]]:
+        """Figures by what their pairs say. A blank query finds everything, the newest documents first."""
+
+    def near_pair(self, vector: Floats, k: int, filters: Filters) -> Sequence[Found[Key]]:
+        """Figures by how near a pair of theirs is to a pair embedding (pair_dim,)."""
+
+    def near_image(
+        self, vector: Floats, k: int, filters: Filters, *, without: Key | None = None
+    ) -> Sequence[Found[Key]]:
+        """Figures by how near their image is to an image embedding (image_dim,). `without` leaves one figure out."""
+
+    def both(
+        self, query: str, vector: Floats, k: int, filters: Filters, *, without: Key | None = None
+    ) -> tuple[Sequence[Found[Key]], Sequence[Found[Key]]]:
+        """`match` and `near_image` together, for fusion. What the query requires of labels and facts holds in both."""
+
+    def hits(self, found: Sequence[Found[Key]], filters: Filters, query: str = "") -> list[Hit]:
+        """What was found, with all that is shown of it; words of `query` are highlighted.
+
+        Figures that were found by their image show the first pair that passes the filters, and what the query requires.
+        """
+
+    def find_figure(self, name: str) -> Key:
+        """A figure by "document#figure", or by its id in the document where only one has it.
+
+        Raises UsageError where there is none, or several.
+        """
+
+    def image_vector(self, figure: Key) -> Floats:
+        """The image embedding (image_dim,) of a figure. Raises UsageError where it has none."""
+
+    def details(self, figure: Key) -> FigureDetails:
+        """A figure with all its pairs."""
+
+    def close(self) -> None:
+        """Releases what the engine holds."""
