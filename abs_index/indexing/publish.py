@@ -28,8 +28,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from abs_index.errors import DamagedIndexError, StorageError
+from abs_index.errors import StorageError
 from abs_index.indexing import manifest
+from abs_index.indexing.figures import FigureStream
 from abs_index.indexing.lexical import COLUMNS, LexicalWriter
 from abs_index.indexing.manifest import Manifest, NotUsableError
 from abs_index.indexing.rows import Mask, RowWriter
@@ -147,7 +148,7 @@ def _write_pairs(table: Table, folder: Path, settings: VectorSettings) -> _Writt
     lexical = LexicalWriter(folder / LEXICAL)
     schema = _pairs_schema(table)
     rows = RowWriter(folder / PAIRS, schema)
-    owners = _FigureOrdinals(table)
+    owners = _ordinals(table)
     count = 0
     columns = dict.fromkeys([*COLUMNS, *_PAIR_COLUMNS, "pair_embedding"])
     try:
@@ -176,7 +177,7 @@ def _pairs_schema(table: Table) -> pa.Schema:
     return pa.schema([figure, prob, *coded, *(table.schema.field(name) for name in _PAIR_COLUMNS)])
 
 
-def _pair_rows(batch: pa.RecordBatch, schema: pa.Schema, owners: _FigureOrdinals) -> pa.RecordBatch:
+def _pair_rows(batch: pa.RecordBatch, schema: pa.Schema, owners: FigureStream[int]) -> pa.RecordBatch:
     owner = map(owners.of, batch["document"].to_pylist(), batch["figure"].to_pylist())
     coded = {name: _code(batch[name], values) for name, values in _CODED.items()}
     probabilities = np.stack([_numbers(batch["abs_prob"].field(name)) for name in ABS], axis=1)
@@ -189,39 +190,14 @@ def _pair_rows(batch: pa.RecordBatch, schema: pa.Schema, owners: _FigureOrdinals
     return pa.record_batch([made[name] if name in made else batch[name] for name in schema.names], schema=schema)
 
 
-class _FigureOrdinals:
-    """Finds the ordinal of a pair's figure while pairs and figures are both streamed.
-
-    Both come in the order of their documents, so only the figures between the last pair and the furthest figure that
-    was looked for are in memory.
-    """
-
-    def __init__(self, table: Table) -> None:
-        self._figures = enumerate(
-            key
-            for batch in table.batches("figure", ["document", "figure"], _ROWS)
-            for key in zip(batch["document"].to_pylist(), batch["figure"].to_pylist(), strict=True)
-        )
-        self._ahead: dict[str, dict[str, int]] = {}
-        self._folder = table.folder
-
-    def of(self, document: str, figure: str) -> int:
-        """The ordinal of a figure. Raises DamagedIndexError where the table has no such figure."""
-        while figure not in self._ahead.get(document, {}):
-            following = next(self._figures, None)
-            if following is None:
-                raise DamagedIndexError(
-                    f"{self._folder}: the table is damaged (a pair of {document!r} has no figure {figure!r}); "
-                    "build it again with --rebuild"
-                )
-            ordinal, (its_document, its_figure) = following
-            self._ahead.setdefault(its_document, {})[its_figure] = ordinal
-        self._forget_before(document)
-        return self._ahead[document][figure]
-
-    def _forget_before(self, document: str) -> None:
-        while (first := next(iter(self._ahead))) != document:
-            del self._ahead[first]
+def _ordinals(table: Table) -> FigureStream[int]:
+    """The ordinals of figures, looked up while the pairs are streamed."""
+    keys = (
+        key
+        for batch in table.batches("figure", ["document", "figure"], _ROWS)
+        for key in zip(batch["document"].to_pylist(), batch["figure"].to_pylist(), strict=True)
+    )
+    return FigureStream(table.folder, ((*key, ordinal) for ordinal, key in enumerate(keys)))
 
 
 def _code(column: pa.Array, values: tuple[str, ...]) -> pa.DictionaryArray:

@@ -55,7 +55,7 @@ def test_every_pair_stands_with_its_own_figure(index: Path) -> None:
 
 def test_figures_of_other_documents_are_forgotten_while_streaming(tmp_path: Path) -> None:
     table = Table.open_published(write_index(tmp_path / "index", documents(count=50)))
-    owners = publishing._FigureOrdinals(table)
+    owners = publishing._ordinals(table)
     for batch in table.batches("pair", ["document", "figure"], 7):
         for document, figure in zip(batch["document"].to_pylist(), batch["figure"].to_pylist(), strict=True):
             owners.of(document, figure)
