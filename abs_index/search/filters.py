@@ -109,7 +109,7 @@ class Filters:
 
     def as_query(self, schema: Schema) -> Query:
         """What passes, as a query of the lexical index; it adds nothing to a score."""
-        clauses = [_any_term(schema, name, values) for name, values in self._terms()]
+        clauses = [_any_term(schema, name, values) for name, values in self.terms()]
         if self.years is not None:
             clauses.append(Query.range_query(schema, "year", FieldType.Integer, *self.years))
         if self.min_prob is not None:
@@ -130,8 +130,8 @@ class Filters:
             return self._facts_mask(figures)
         return owners_of(self.pair_mask(pairs, figures) if pair_mask is None else pair_mask, pairs, figures)
 
-    def _terms(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Fields of the lexical index, each with the values of which one must be there."""
+    def terms(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Keyword fields, each with the values of which one must be there."""
         for name in _VOCABULARIES:
             if (values := getattr(self, name)) is not None:
                 yield name, values

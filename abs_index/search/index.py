@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from PIL import Image
 
@@ -20,6 +20,10 @@ from abs_index.search.engine import Engine, Found
 from abs_index.search.filters import Filters, FilterValues
 from abs_index.search.fusion import fuse
 from abs_index.search.hits import FigureDetails, Hit
+
+if TYPE_CHECKING:
+    from abs_index.indexing.elasticsearch.credentials import Credentials
+    from abs_index.search.elasticsearch.connect import VectorsFrom
 
 ImageLike = Image.Image | Path | str
 """A picture, or a file that holds one."""
@@ -53,6 +57,38 @@ class Index:
         StorageError is raised where that is not possible.
         """
         return cls(Embedded.open(Path(folder)), model)
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        name: str = "figures",
+        *,
+        credentials: Credentials | None = None,
+        insecure: bool = False,
+        vectors: VectorsFrom | None = None,
+        folder: Path | str | None = None,
+        model: PairModel | Path | str | None = None,
+        es_filter: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Opens what `abs-index push` made behind the alias `name` of an Elasticsearch cluster.
+
+        `credentials` None takes those of the environment or the configuration file; `insecure` allows plain HTTP to
+        other machines. Vectors are searched on the cluster, or by FAISS in the `folder` of the index that was pushed
+        (`vectors` "elasticsearch" or "faiss"; left out: where they are, the cluster first). `es_filter` is a query
+        in Elasticsearch's own language that all results of this object match, beside other filters. `model` is as for
+        `open`.
+
+        Raises MissingExtraError, UsageError, and ElasticsearchError: UnreachableError, AccessError, WrongServerError,
+        AliasError (no such alias, or not of this schema version). All methods may raise ElasticsearchError too.
+        """
+        from abs_index.search.elasticsearch.connect import open_engine
+
+        engine = open_engine(
+            url, name, credentials=credentials, insecure=insecure, vectors=vectors,
+            folder=None if folder is None else Path(folder), only=es_filter,
+        )  # fmt: skip
+        return cls(engine, model)
 
     def search(
         self,

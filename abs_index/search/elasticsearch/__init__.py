@@ -1,1 +1,1 @@
-"""Searching the pairs that were pushed to Elasticsearch."""
+"""Elasticsearch as the engine: the same searches as embedded, on a cluster."""

@@ -1,0 +1,186 @@
+"""Nearest neighbours on the server: `knn` with the filter inside its clause, so that no filter costs results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Protocol
+
+import numpy as np
+
+from abs_index.errors import UsageError
+from abs_index.model.base import Floats
+from abs_index.search.elasticsearch.dialect import Query
+from abs_index.search.elasticsearch.filters import clauses
+from abs_index.search.elasticsearch.hits import figure_id, shown
+from abs_index.search.elasticsearch.server import LIMIT, Answer, Body, Seen, Server, Steps, of_figures, seen
+from abs_index.search.filters import Filters
+
+FIRST_PAIRS: Final[Query] = {"term": {"order": 0}}
+"""One pair of each figure: its first."""
+
+_AHEAD = 4
+_FEWEST_CANDIDATES = 100
+_CANDIDATES_A_RESULT = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """What results must pass: filters, and queries beside them that only the server knows."""
+
+    filters: Filters
+    others: tuple[Query, ...] = field(default=())
+
+    def clauses(self) -> list[Query]:
+        """All of it, for a filter context."""
+        return [*clauses(self.filters), *self.others]
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether of one figure some pairs may pass and others not."""
+        return self.filters.of_pairs or bool(self.others)
+
+
+class VectorSource(Protocol):
+    """Where figures are found by vectors."""
+
+    def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
+        """The k figures a pair of which is nearest to a pair embedding (pair_dim,)."""
+
+    def near_image(
+        self, vector: Floats, k: int, restriction: Restriction, *, without: str | None, show: bool
+    ) -> Steps[list[Seen]]:
+        """The k figures whose images are nearest to an image embedding (image_dim,)."""
+
+    def image_vector(self, key: str) -> Floats:
+        """The image embedding (image_dim,) of a figure. Raises UsageError where it has none."""
+
+    def close(self) -> None:
+        """Releases what it holds."""
+
+
+class ServerVectors(VectorSource):
+    """The vectors that lie with the pairs on the server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
+        """See `VectorSource`. With `show`, hits bring all that is shown of them."""
+        return _nearest(_Search("embedding.pair", vector, restriction.clauses(), show=show), k, None)
+
+    def near_image(
+        self, vector: Floats, k: int, restriction: Restriction, *, without: str | None, show: bool
+    ) -> Steps[list[Seen]]:
+        """See `VectorSource`. Where all pairs of a figure pass, only their first ones are looked at."""
+        filters = restriction.clauses()
+        if not restriction.of_pairs:
+            search = _Search("embedding.image", vector, [*filters, FIRST_PAIRS], show=show, grouped=True)
+            return (yield from _nearest(search, k, without))
+        # The server returns any of the pairs, which all have this vector; what is shown is the first that passes.
+        found = yield from _nearest(_Search("embedding.image", vector, filters), k, without)
+        return [replace(each, pair=None) for each in found]
+
+    def image_vector(self, key: str) -> Floats:
+        """See `VectorSource`."""
+        body = {"query": {"term": {"key": key}}, "size": 1, "_source": ["document", "figure"]}
+        # Not from the source: newer servers leave vectors out of it.
+        answer = self._server.ask({**body, "fields": ["embedding.image"]})
+        for hit in answer["hits"]["hits"]:
+            if vector := hit.get("fields", {}).get("embedding.image"):
+                return np.array(vector, dtype=np.float32)
+            raise without_image(figure_id(hit["_source"]))
+        raise without_image(key)
+
+    def close(self) -> None:
+        """Nothing is held here."""
+
+
+class NoVectors(VectorSource):
+    """Vectors that are neither on the server nor in a folder that was given: every use is an error."""
+
+    def __init__(self, name: str) -> None:
+        self._error = UsageError(
+            f"{name!r} was pushed without vectors; give the folder of the index to search them with FAISS "
+            "(--vectors faiss --index DIR)"
+        )
+
+    def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
+        """Raises UsageError."""
+        raise self._error
+
+    def near_image(
+        self, vector: Floats, k: int, restriction: Restriction, *, without: str | None, show: bool
+    ) -> Steps[list[Seen]]:
+        """Raises UsageError."""
+        raise self._error
+
+    def image_vector(self, key: str) -> Floats:
+        """Raises UsageError."""
+        raise self._error
+
+    def close(self) -> None:
+        """Nothing is held here."""
+
+
+def without_image(figure: str) -> UsageError:
+    """The error for a figure that cannot be compared."""
+    return UsageError(f"figure {figure!r} has no image that could be embedded; search by words instead")
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What one vector search asks for. `grouped` where no figure can come twice."""
+
+    field: Literal["embedding.pair", "embedding.image"]
+    vector: Floats
+    filters: Sequence[Query]
+    show: bool = False
+    grouped: bool = False
+
+    def body(self, figures: int, neighbours: int, left_out: Sequence[str]) -> Body:
+        """A request for so many figures, from so many pairs, of others than those left out."""
+        exclusion = [{"bool": {"must_not": of_figures(left_out)}}] if left_out else []
+        return {
+            "knn": {
+                "field": self.field,
+                "query_vector": self.vector.astype(float).tolist(),
+                "k": neighbours,
+                "num_candidates": min(LIMIT, max(_FEWEST_CANDIDATES, int(_CANDIDATES_A_RESULT * neighbours))),
+                "filter": [*self.filters, *exclusion],
+            },
+            "collapse": {"field": "key"},
+            "size": min(figures, LIMIT),
+            "track_total_hits": True,
+            **(shown(None) if self.show else {"_source": False}),
+        }
+
+
+def _nearest(search: _Search, k: int, without: str | None) -> Steps[list[Seen]]:
+    """The k nearest figures, from as many pairs as it takes; past the limit of the server, from the others.
+
+    A request that brings less than was asked for is followed by one for all others: a graph of vectors may not reach
+    everything that passes.
+    """
+    found: dict[str, Seen] = {}
+    out = [] if without is None else [without]
+    neighbours = min(LIMIT, k if search.grouped else _AHEAD * k)
+    while True:
+        answer = yield search.body(k - len(found), neighbours, [*out, *found])
+        page = {key: _with_cosine(each) for key, each in seen(answer).items()}
+        if not page or len(found) + len(page) >= k:
+            found |= page
+            return sorted(found.values(), key=lambda each: -each.score)[:k]
+        if _count(answer) < neighbours or neighbours == LIMIT:
+            found |= page
+        else:
+            neighbours = min(LIMIT, _AHEAD * neighbours)
+
+
+def _count(answer: Answer) -> int:
+    return int(answer["hits"]["total"]["value"])
+
+
+def _with_cosine(found: Seen) -> Seen:
+    """The server gives (1 + cosine) / 2, as its scores may not be negative."""
+    return replace(found, score=2 * found.score - 1)
