@@ -15,6 +15,7 @@ AbsIndexError               everything below; its message is one line for a pers
 │   ├── DamagedIndexError   the table itself is damaged
 │   └── StorageError        the disk is full, or writing is not permitted
 ├── ElasticsearchError      a cluster that cannot be used
+│   ├── MissingProgramError  a program that a server for trying out needs is not installed; says what to install
 │   ├── UnreachableError    nothing answers there, or it stopped to answer
 │   ├── WrongServerError    not Elasticsearch, or a version that server, client and abs-index do not share
 │   ├── AccessError         credentials, rights or certificate are refused, or would be sent in the clear
@@ -98,6 +99,10 @@ class StorageError(IndexError_):
 
 class ElasticsearchError(AbsIndexError):
     """Base of the errors about an Elasticsearch cluster."""
+
+
+class MissingProgramError(ElasticsearchError):
+    """Raised when Java or Maven, which a server for trying out needs, is not installed. Says what to install."""
 
 
 class UnreachableError(ElasticsearchError):

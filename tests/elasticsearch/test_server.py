@@ -1,0 +1,45 @@
+"""The server of the tests is the real one, and can do what its users' can."""
+
+from __future__ import annotations
+
+import pytest
+from elasticsearch import Elasticsearch
+
+pytestmark = pytest.mark.clients
+
+
+def tokens(client: Elasticsearch, analyzer: str, text: str) -> list[str]:
+    return [token["token"] for token in client.indices.analyze(analyzer=analyzer, text=text)["tokens"]]
+
+
+def test_licence_is_the_free_one(client: Elasticsearch) -> None:
+    licence = client.license.get()["license"]
+    assert (licence["type"], licence["status"]) == ("basic", "active")
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("The foxes were not on the river", ["fox", "were", "river"]),
+        ("Maxwell's and O’Brien’s equations", ["maxwel", "o’brien", "equat"]),
+        ("running generalizations of relational theories", ["run", "gener", "relat", "theori"]),
+    ],
+)
+def test_english_is_lucenes(client: Elasticsearch, text: str, terms: list[str]) -> None:
+    assert tokens(client, "english", text) == terms
+
+
+def test_filtered_neighbours(client: Elasticsearch, name: str) -> None:
+    mappings = {"properties": {"kind": {"type": "keyword"}, "vector": {"type": "dense_vector", "dims": 2}}}
+    client.indices.create(index=name, mappings=mappings)
+    for number, kind in enumerate(("plot", "photo", "plot")):
+        client.index(index=name, id=str(number), document={"kind": kind, "vector": [1.0, number]}, refresh=True)
+    knn = {
+        "field": "vector",
+        "query_vector": [0.1, 1],
+        "k": 2,
+        "num_candidates": 2,
+        "filter": {"term": {"kind": "plot"}},
+    }
+    hits = client.search(index=name, knn=knn)["hits"]["hits"]
+    assert [hit["_id"] for hit in hits] == ["2", "0"]
