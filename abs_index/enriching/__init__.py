@@ -1,1 +1,1 @@
-"""Labels for documents of a user's own Elasticsearch index."""
+"""Enriching: figures in an Elasticsearch index that is already there get labels, in place."""
