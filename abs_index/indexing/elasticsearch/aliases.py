@@ -55,6 +55,7 @@ class IndexMeta(BaseModel):
     similarity: str
     quantisation: str
     analyzer: str
+    shards: int = 1
     table: str = ""
     complete: bool = False
     pairs: int = 0

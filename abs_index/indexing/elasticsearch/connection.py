@@ -190,7 +190,7 @@ def not_reached(url: str, error: TransportError) -> ElasticsearchError:
         return UnreachableError(f"{url}: no answer in time; is the server busy, or the address wrong?")
     if isinstance(error, SerializationError):
         return WrongServerError(f"{url}: the answer is not of Elasticsearch (no JSON); is it another service?")
-    return UnreachableError(f"{url}: cannot be reached ({_cause(error)})")
+    return UnreachableError(f"{url}: cannot be reached ({cause_of(error)})")
 
 
 def _untrusted(url: str, error: TransportError) -> ElasticsearchError:
@@ -201,15 +201,17 @@ def _untrusted(url: str, error: TransportError) -> ElasticsearchError:
         return AccessError(f"{url}: the certificate is not the one of {VARIABLES['ca_fingerprint']}; nothing was sent")
     reason = re.search(r"certificate verify failed: ([^(\]]+)", cause)
     return AccessError(
-        f"{url}: the certificate is not trusted ({reason[1].strip() if reason else _cause(error)}); set "
+        f"{url}: the certificate is not trusted ({reason[1].strip() if reason else cause_of(error)}); set "
         f"{VARIABLES['ca_certs']} or {VARIABLES['ca_fingerprint']}"
     )
 
 
-def _cause(error: TransportError) -> str:
-    text = str(error.errors[0] if error.errors else error)
-    known = re.search(r"\[Errno -?\d+\] ([\w ]+)", text)
-    return known[1].lower() if known else text.rpartition(": ")[2][:200]
+def cause_of(error: TransportError) -> str:
+    """Why there is no answer, in a few words."""
+    known = re.search(r"\[Errno -?\d+\] ([\w ]+)", f"{error.message} {error.errors}")
+    if known:
+        return known[1].lower()
+    return " ".join(str(error.message or type(error).__name__).split())[:200]
 
 
 def refused(url: str, error: ApiError) -> ElasticsearchError:
