@@ -19,6 +19,14 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class VectorPlace(StrEnum):
+    """Where the vectors of an index on Elasticsearch are: on the cluster, in the folder of the index, or in both."""
+
+    ELASTICSEARCH = "elasticsearch"
+    FAISS = "faiss"
+    BOTH = "both"
+
+
 Corpora = Annotated[
     list[Path],
     typer.Argument(
@@ -51,6 +59,25 @@ WorkersOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 LimitOption = Annotated[int, typer.Option("-k", "--limit", help="Figures to return at most.", min=1)]
+
+_URL = typer.Option(
+    "--elasticsearch",
+    metavar="URL",
+    help="Elasticsearch server, such as https://host:9200. Credentials come from ABS_INDEX_ES_API_KEY, or _USER and "
+    "_PASSWORD, or from a file (see the documentation), never from the URL.",
+    show_default=False,
+)
+ElasticsearchOption = Annotated[str | None, _URL]
+ElasticsearchRequired = Annotated[str, _URL]
+NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="Name on the cluster: the alias to search in.")]
+InsecureOption = Annotated[bool, typer.Option("--insecure", help="Allow plain HTTP to other machines than this one.")]
+VectorsOption = Annotated[
+    VectorPlace,
+    typer.Option("--vectors", help="Where the vectors are: on the cluster, in the folder of the index, or in both."),
+]
+AnalyzerOption = Annotated[
+    str, typer.Option("--analyzer", metavar="NAME", help="Analyser of the texts; the cluster must have it.")
+]
 
 AbsOption = Annotated[
     list[str] | None,
