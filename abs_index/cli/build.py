@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from abs_index.cli import console
+from abs_index.cli import console, push
 from abs_index.cli.options import (
+    AnalyzerOption,
     BatchSizeOption,
     Corpora,
     Device,
     DeviceOption,
+    ElasticsearchOption,
     IndexOption,
+    InsecureOption,
     JsonOption,
     ModelOption,
+    NameOption,
     QuietOption,
     RecipeOption,
+    VectorPlace,
+    VectorsOption,
     WorkersOption,
 )
 
 if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
+
+    from abs_index.indexing.build import BuildOptions
     from abs_index.indexing.summary import BuildSummary
 
 
@@ -38,6 +49,11 @@ def build(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 where anything of the corpus was refused.")
     ] = False,
+    elasticsearch: ElasticsearchOption = None,
+    name: NameOption = "figures",
+    vectors: VectorsOption = VectorPlace.ELASTICSEARCH,
+    analyzer: AnalyzerOption = "english",
+    insecure: InsecureOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -45,42 +61,69 @@ def build(
 
     Only new and changed documents are embedded, and documents that are no longer there are dropped: the index holds
     exactly what the corpora hold. A build that was stopped goes on where it was. Searches see the last finished build
-    until the new one is finished.
+    until the new one is finished. With --elasticsearch, the finished index is pushed there too, as by `abs-index push`.
 
     Example:
 
         abs-index build articles/ books.zip --index figures
         abs-index build articles/ --index figures --model my-model --rebuild
+        abs-index build articles/ --index figures --elasticsearch http://localhost:9200
     """
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
-    from abs_index.indexing.build import BuildOptions, build_index, expected_documents
-    from abs_index.model.load import load_model
+    from abs_index.indexing.build import BuildOptions
     from abs_index.recipe import load_recipe
 
     settings = load_recipe(recipe)
     options = BuildOptions(rebuild=rebuild, workers=workers, corpus=settings.corpus)
     if batch_size is not None:
         options = replace(options, batch_size=batch_size)
+    report = None
+    with _cluster(elasticsearch, insecure=insecure) as client:
+        summary = _build(corpora, index, model or settings.name, device, options, quiet=quiet)
+        if not json:
+            _print(summary)
+        if client is not None:
+            from abs_index.indexing.elasticsearch.push import PushOptions
+
+            pushed = PushOptions(name, vectors.value, analyzer, settings.elasticsearch)
+            report = push.run(index, client, pushed, quiet=quiet)
+    if json:
+        console.write_json(asdict(summary) | ({"elasticsearch": asdict(report)} if report else {}))
+    elif report:
+        push.show(report)
+    raise typer.Exit(max(_exit_code(summary, strict=strict), push.exit_code(report) if report else 0))
+
+
+def _cluster(url: str | None, *, insecure: bool) -> AbstractContextManager[Elasticsearch | None]:
+    """The cluster to push to, checked before anything is built: a wrong password must not show after hours."""
+    if url is None:
+        return nullcontext()
+    from abs_index.indexing.elasticsearch.connection import connect
+
+    return connect(url, insecure=insecure)
+
+
+def _build(
+    corpora: list[Path], index: Path, model: str | Path, device: Device, options: BuildOptions, *, quiet: bool
+) -> BuildSummary:
+    from abs_index.indexing.build import build_index, expected_documents
+    from abs_index.model.load import load_model
+
     try:
         expected = expected_documents(corpora, options.corpus)
         with console.progress("building", unit="documents", quiet=quiet) as advance:
-            summary = build_index(
+            return build_index(
                 corpora,
                 index,
-                load_model(model or settings.name, device=device.value),
+                load_model(model, device=device.value),
                 options=options,
                 progress=lambda done: advance(done, expected),
             )
     except KeyboardInterrupt:
-        how = "the same command without --rebuild" if rebuild else "the same command"
+        how = "the same command without --rebuild" if options.rebuild else "the same command"
         console.stderr().print(f"interrupted; run {how} again to go on")
         raise typer.Exit(130) from None
-    if json:
-        console.write_json(summary)
-    else:
-        _print(summary)
-    raise typer.Exit(_exit_code(summary, strict=strict))
 
 
 def _exit_code(summary: BuildSummary, *, strict: bool) -> int:
