@@ -7,6 +7,7 @@ labels, so that a second run, or one that goes on, predicts only what is new or 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,12 +38,13 @@ _KNOWN = 512
 
 @dataclass(frozen=True, slots=True)
 class LabelSettings:
-    """How labels are made: `role` of the text; `vectors` adds embeddings; `workers` threads read and decode images."""
+    """How labels are made: `role` of the text; `vectors` adds embeddings; `workers` threads read and decode
+    images, one a core where it is None."""
 
     role: Role = "caption"
     vectors: bool = False
     batch_size: int = 32
-    workers: int = 2
+    workers: int | None = None
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
 
 
@@ -62,7 +64,7 @@ class Labeller:
     def label(self, documents: Iterable[UserDocument]) -> Iterator[list[UserDocument]]:
         """The same documents in batches, in order; their elements have labels, or a reason, or are unchanged."""
         items: Iterator[_Item] = chain.from_iterable((*document.elements, document) for document in documents)
-        size, workers = self._settings.batch_size, self._settings.workers
+        size, workers = self._settings.batch_size, self._settings.workers or os.cpu_count() or 1
         waiting: list[Element] = []
         closed: list[UserDocument] = []
         with closing(ordered_map(self._load, items, workers=workers, ahead=size + 2 * workers)) as loaded:

@@ -85,7 +85,7 @@ def _send_all(client: Elasticsearch, patience: Patience, updates: Sequence[_Upda
     for chunk in _chunks(updates):
         answers = patience.call(partial(_send, client, chunk))
         for update, (status, cause) in zip(chunk, answers, strict=True):
-            document, reason = update.document, reason_of(cause)
+            document, reason = update.document, reason_of(cause) if cause else ""
             if status < 300:
                 written.done.append(document)
             elif status == 409:
