@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 
-from abs_index.cli import build, export, predict, sample, search, stats, train
+from abs_index.cli import build, enrich, es, export, predict, push, sample, search, stats, train
 from abs_index.errors import AbsIndexError, UsageError
 
 DEBUG = "ABS_INDEX_DEBUG"
@@ -20,8 +21,8 @@ DEBUG = "ABS_INDEX_DEBUG"
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
-def with_examples(command: Callable[..., None]) -> str:
-    """The docstring of a command with its indented lines marked, so that help prints them as they are."""
+def with_examples(command: Callable[..., None] | ModuleType) -> str:
+    """The docstring of a command or of a group's module, its indented lines marked: help prints them as they are."""
     paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
     return "\n\n".join(f"\b\n{text}" if text.startswith("    ") else text for text in paragraphs)
 
@@ -42,6 +43,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     stats.stats,
     build.build,
     export.rejects,
+    push.push,
     search.search,
     search.similar,
     search.show,
@@ -49,9 +51,21 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     predict.predict,
     predict.evaluate,
     train.train,
+    enrich.enrich,
 )
-for command in COMMANDS:
-    app.command(help=with_examples(command), short_help=with_examples(command).split("\n")[0])(command)
+
+
+def register(group: typer.Typer, commands: tuple[Callable[..., None], ...]) -> None:
+    """Makes functions the commands of a group. The first line of a docstring stands in the list of commands."""
+    for command in commands:
+        text = with_examples(command)
+        group.command(help=text, short_help=text.split("\n")[0])(command)
+
+
+register(app, COMMANDS)
+_es = typer.Typer(rich_markup_mode=None, context_settings=CONTEXT)
+register(_es, es.COMMANDS)
+app.add_typer(_es, name="es", help=with_examples(es), short_help=with_examples(es).split("\n")[0])
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from abs_index.errors import ElasticsearchError
+from abs_index.errors import ElasticsearchError, UsageError
 from abs_index.server.account import server_account
 from abs_index.server.certificates import Identity, new_identity, secure_settings
 from abs_index.server.distribution import DEFAULT_VERSION, Distribution, Product
@@ -18,8 +19,10 @@ from abs_index.server.ports import LOOPBACK, free_ports, require_free
 from abs_index.server.process import Process
 from abs_index.server.program import install
 
-DEADLINE = 180.0
+DEADLINE = 300.0
 """Seconds until a server must be ready. It takes 10 to 30; a busy machine takes longer."""
+
+HEAP = re.compile(r"[1-9]\d*[mg]", re.IGNORECASE)
 
 Status = Literal["green", "yellow", "red"]
 
@@ -54,8 +57,11 @@ class Cluster:
         `folder` is where it keeps settings, data and logs; created where it is missing. Node `i` listens on
         `port + i`, or on a free port. `settings` are added to those of every node. `secure` gives it TLS and users.
 
-        Raises ElasticsearchError where the server cannot be had or does not start, UsageError where a port is taken.
+        Raises ElasticsearchError where the server cannot be had or does not start, UsageError where a port is taken or
+        `heap` is not a size.
         """
+        if not HEAP.fullmatch(heap):
+            raise UsageError(f"'{heap}' is not a size of memory, such as 512m or 2g")
         ports = [port + number for number in range(nodes)] if port else free_ports(nodes)
         for one in ports:
             require_free(one)

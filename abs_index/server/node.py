@@ -20,6 +20,21 @@ from abs_index.server.program import Program
 # Written into the folder that the server is unpacked in, or as large as its memory: neither is wanted here.
 UNWANTED_JAVA_OPTIONS = ("-Xlog:gc", "-XX:ErrorFile", "-XX:+HeapDump", "-XX:HeapDumpPath")
 
+PROCESS = "process"
+"""File in the folder of a node with the number of its process."""
+
+
+def _mark(folder: Path) -> str:
+    """What the command line of a node's process holds, and that of no other."""
+    return f"path.logs={folder / 'logs'}"
+
+
+def left_running(folder: Path) -> list[Process]:
+    """The processes of nodes in the folder of a cluster that somebody started before and did not stop."""
+    files = sorted(folder.glob(f"node-*/{PROCESS}"))
+    processes = [Process(int(file.read_text(encoding="ascii") or 0), _mark(file.parent)) for file in files]
+    return [process for process in processes if process.alive()]
+
 
 @dataclass(frozen=True)
 class Node:
@@ -100,8 +115,10 @@ class Node:
     def start(self) -> Process:
         """Starts the node in the background; it answers some 10 to 30 seconds later."""
         program = str(self.program.home / "bin" / self.program.distribution.product)
-        mark = f"path.logs={self.folder / 'logs'}"
-        return spawn([program, f"-E{mark}"], mark, self._environment(), self.log, self.account)
+        mark = _mark(self.folder)
+        process = spawn([program, f"-E{mark}"], mark, self._environment(), self.log, self.account)
+        (self.folder / PROCESS).write_text(str(process.pid), encoding="ascii")
+        return process
 
     def _environment(self) -> dict[str, str]:
         """Nothing of the user's own environment but the path: other variables would change how the server runs."""
