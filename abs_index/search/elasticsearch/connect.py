@@ -60,7 +60,9 @@ def _vectors(
         if vectors == "faiss":
             raise UsageError("vectors from FAISS need the folder of the index that was pushed (--index DIR)")
         return NoVectors(name)
-    raise UsageError("vectors from FAISS are not there yet")
+    from abs_index.search.elasticsearch.faiss import FaissVectors
+
+    return FaissVectors.open(server, folder, live.meta.table, name)
 
 
 def _check_filter(server: Server, query: dict[str, Any]) -> None:

@@ -33,6 +33,8 @@ _STOP_WORDS: Final = frozenset(
     ("a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of",
      "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with")
 )  # fmt: skip
+# In expressions: what is escaped, quotation marks, groups that catch nothing, and options.
+_DIFFERENT = re.compile(r'\\.|"|(?P<group>\(\?(?::|P?<\w+>))|(?P<options>\(\?[^)]*\)?)', re.DOTALL)
 _WORD = re.compile(r"\w+(?:['.]\w+)*")
 
 
@@ -120,10 +122,20 @@ _ANY_SCHEMA = _any_schema()
 
 
 def _lucene(pattern: str) -> str:
-    """An expression of Rust's syntax in Lucene's, in which quotation marks stand around plain text."""
-    return re.sub(
-        r'\\.|"|\(\?:', lambda found: {'"': '\\"', "(?:": "("}.get(found[0], found[0]), pattern, flags=re.DOTALL
-    )
+    """An expression of Rust's syntax in Lucene's, where groups have no options and quotation marks have a meaning.
+
+    Raises ValueError for options inside the expression, such as (?i).
+
+    >>> _lucene('(?:tur|"bo)s')
+    '(tur|\\\\"bo)s'
+    """
+
+    def translated(found: re.Match[str]) -> str:
+        if found["options"]:
+            raise ValueError(f"{found[0]} is not for expressions on Elasticsearch")
+        return '\\"' if found[0] == '"' else "(" if found["group"] else found[0]
+
+    return _DIFFERENT.sub(translated, pattern)
 
 
 def _neutral(query: Query) -> Query:

@@ -14,7 +14,7 @@ from tantivy import Query
 
 from abs_index.errors import UsageError
 from abs_index.indexing.lexical import Highlighter
-from abs_index.indexing.rows import Mask, Ordinals
+from abs_index.indexing.rows import Mask, Ordinals, Rows
 from abs_index.indexing.structures import Structures
 from abs_index.model.base import Floats, ModelInfo
 from abs_index.search.embedded.dialect import TantivyDialect
@@ -68,7 +68,7 @@ class Embedded(Engine[int]):
             matches = self._of.lexical.search(restricted, limit)
             return matches.ordinals, matches.scores
 
-        return self._grouped(best, k)
+        return group(self._of.pairs, best, k)
 
     def near_pair(self, vector: Floats, k: int, filters: Filters) -> list[Found[int]]:
         mask = self._pair_mask(filters) if filters else None
@@ -77,7 +77,7 @@ class Embedded(Engine[int]):
             (nearest,) = self._of.pair_vectors.nearest(vector, limit, mask)
             return nearest.ordinals, nearest.scores
 
-        return self._grouped(best, k)
+        return group(self._of.pairs, best, k)
 
     def near_image(self, vector: Floats, k: int, filters: Filters, *, without: int | None = None) -> list[Found[int]]:
         return self._near_image(vector, k, self._figure_mask(filters) if filters else None, without)
@@ -101,19 +101,6 @@ class Embedded(Engine[int]):
         mask = np.zeros(len(self._of.pairs), dtype=np.bool_)
         mask[self._of.lexical.search(restricted, len(mask)).ordinals] = True
         return mask
-
-    def _grouped(self, best: Callable[[int], tuple[Ordinals, Floats]], k: int) -> list[Found[int]]:
-        """The k best figures from the best pairs, of which as many are looked at as it takes."""
-        limit = _AHEAD * k
-        while True:
-            pairs, scores = best(limit)
-            figures, first = np.unique(self._of.pairs.numbers("figure", pairs), return_index=True)
-            if len(figures) >= k or len(pairs) < limit:
-                break
-            limit *= _AHEAD
-        order = np.argsort(first)[:k]
-        rows = zip(figures[order].tolist(), first[order].tolist(), strict=True)
-        return [Found(figure, int(pairs[row]), float(scores[row])) for figure, row in rows]
 
     def _newest(self, k: int, filters: Filters) -> list[Found[int]]:
         passing = np.flatnonzero(self._figure_mask(filters))
@@ -206,6 +193,24 @@ _SHOWN = ("key", "document", "figure", "label", "caption_raw", "image", "path", 
 
 _SHOWN_OF_PAIRS = ("pair", "role", "section", "text_raw", "abs", "prob", "abs_prob", "kind", "kind_prob")
 """Columns of a pair that `_evidence` needs."""
+
+
+def group(owners: Rows, best: Callable[[int], tuple[Ordinals, Floats]], k: int) -> list[Found[int]]:
+    """The k best figures from the best pairs, of which as many are looked at as it takes.
+
+    `best` gives ordinals and scores of so many of the best pairs, fewer where there are no more; `owners` are the pairs
+    of the index, with the ordinals of their figures.
+    """
+    limit = _AHEAD * k
+    while True:
+        pairs, scores = best(limit)
+        figures, first = np.unique(owners.numbers("figure", pairs), return_index=True)
+        if len(figures) >= k or len(pairs) < limit:
+            break
+        limit *= _AHEAD
+    order = np.argsort(first)[:k]
+    rows = zip(figures[order].tolist(), first[order].tolist(), strict=True)
+    return [Found(figure, int(pairs[row]), float(scores[row])) for figure, row in rows]
 
 
 def _facts(row: dict[str, Any]) -> dict[str, Any]:
