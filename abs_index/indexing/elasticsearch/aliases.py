@@ -174,7 +174,8 @@ def as_mapping(meta: IndexMeta) -> dict[str, Any]:
 def flip(client: Elasticsearch, name: str, old: str | None, new: str) -> None:
     """Moves the alias from the index `old` to `new`, in one step: searches see the one or the other.
 
-    Of several pushes at once, one wins; for the others this raises AliasError.
+    Of several pushes at once, one wins; for the others this raises AliasError. May be repeated where the answer was
+    lost.
     """
     from elasticsearch import BadRequestError, NotFoundError
 
@@ -187,6 +188,9 @@ def flip(client: Elasticsearch, name: str, old: str | None, new: str) -> None:
                 first = {"remove": {"index": old, "alias": name, "must_exist": True}}
             client.indices.update_aliases(actions=[first, {"add": {"index": new, "alias": name}}])
         except (NotFoundError, BadRequestError) as error:
+            now = find_index(client, name)
+            if now is not None and now.index == new:
+                return  # by an earlier attempt
             raise AliasError(
                 f"alias {name!r} was changed by another push at the same time ({error_reason(error)}); run the command "
                 "again"

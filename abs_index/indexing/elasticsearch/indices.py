@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 _LOADING = {"refresh_interval": "-1"}
 """Settings of an index that is loaded and not searched yet."""
 
+_NO_BLOCK = {"blocks.write": None}
+
+Settings = dict[str, Any]
+
 
 def create(client: Elasticsearch, index: str, meta: IndexMeta, patience: Patience) -> None:
     """Makes a new, empty index by the template for its name."""
@@ -24,16 +28,19 @@ def create(client: Elasticsearch, index: str, meta: IndexMeta, patience: Patienc
     )
 
 
-def clone(client: Elasticsearch, source: str, target: str, patience: Patience) -> None:
-    """Makes `target` a copy of `source`, which shares its files; `source` takes no documents for that moment."""
+def clone(client: Elasticsearch, source: str, target: str, copies: Settings, patience: Patience) -> None:
+    """Makes `target` a copy of `source`, which shares its files; `source` takes no documents for that moment.
+
+    `copies` are the settings for replicas: these are not taken over from `source`.
+    """
     patience.call(lambda: client.indices.add_block(index=source, block="write"))
-    settings = {"index": {**_LOADING, "blocks.write": None}}
+    settings = {"index": {**_LOADING, **copies, "blocks.write": None}}
     try:
         patience.call(
             lambda: _unless_there(lambda: client.indices.clone(index=source, target=target, settings=settings))
         )
     finally:
-        patience.call(lambda: client.indices.put_settings(index=source, settings={"index": {"blocks.write": None}}))
+        patience.call(lambda: client.indices.put_settings(index=source, settings={"index": _NO_BLOCK}))
 
 
 def _unless_there(request: Callable[[], Any]) -> None:
@@ -47,9 +54,9 @@ def _unless_there(request: Callable[[], Any]) -> None:
             raise
 
 
-def make_searchable(client: Elasticsearch, index: str, patience: Patience) -> None:
-    """Ends the loading of an index."""
-    settings = {"index": dict.fromkeys(_LOADING)}
+def make_searchable(client: Elasticsearch, index: str, copies: Settings, patience: Patience) -> None:
+    """Ends the loading of an index, with the settings `copies` for replicas."""
+    settings = {"index": {**dict.fromkeys(_LOADING), **_NO_BLOCK, **copies}}
     patience.call(lambda: client.indices.put_settings(index=index, settings=settings))
 
 

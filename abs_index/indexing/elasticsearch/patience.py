@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from abs_index.errors import PushError
+from abs_index.errors import PushError, UnreachableError
 from abs_index.indexing.elasticsearch import connection
 from abs_index.indexing.elasticsearch.connection import error_reason, is_blocked
 
@@ -89,6 +89,8 @@ class Patience:
                     with connection.server_errors(self._url):
                         raise
                 reason = describe(error)
+            except UnreachableError as error:
+                reason = str(error)
             attempt += 1
             self.pause(attempt, reason)
 

@@ -180,7 +180,7 @@ class _Push:
     def _target(self, live: LiveIndex | None) -> tuple[str, Held]:
         """The index that will be made whole, and what it holds."""
         if self._options.in_place and live is not None:
-            aliases.write_meta(self._client, live.index, self._meta())
+            self._write_meta(live.index, self._meta())
             return live.index, self._held(live.index)
         for index in self._unfinished(live):
             there = self._held(index)
@@ -200,7 +200,7 @@ class _Push:
 
     def _unfinished(self, live: LiveIndex | None) -> Iterator[str]:
         """What earlier pushes left, the newest first; what is of no use is deleted."""
-        for left in reversed(aliases.own_indices(self._client, self._name)):
+        for left in reversed(self._own_indices()):
             if left.meta.complete or (live is not None and left.index == live.index):
                 continue
             if self._fits(left.meta):
@@ -210,8 +210,8 @@ class _Push:
 
     def _clone(self, source: str) -> str:
         index = aliases.new_index(self._name)
-        indices.clone(self._client, source, index, self._patience)
-        aliases.write_meta(self._client, index, self._meta())
+        indices.clone(self._client, source, index, self._layout.copies, self._patience)
+        self._write_meta(index, self._meta())
         return index
 
     # loading
@@ -250,7 +250,7 @@ class _Push:
         """Makes the index visible, if it holds what it should. Gives how many pairs it holds."""
         in_place = live is not None and live.index == index
         if not in_place:
-            indices.make_searchable(self._client, index, self._patience)
+            indices.make_searchable(self._client, index, self._layout.copies, self._patience)
         indices.refresh(self._client, index, self._patience)
         found = indices.count(self._client, index, self._patience)
         if found != expected:
@@ -258,14 +258,21 @@ class _Push:
                 f"index {index!r} holds {found} pairs, {expected} were expected; searches see what they saw before, "
                 "run the same command again to go on"
             )
-        aliases.write_meta(self._client, index, self._meta(found))
+        self._write_meta(index, self._meta(found))
         if not in_place:
-            aliases.flip(self._client, self._name, live.index if live else None, index)
+            old = live.index if live else None
+            self._patience.call(lambda: aliases.flip(self._client, self._name, old, index))
         return found
+
+    def _write_meta(self, index: str, meta: IndexMeta) -> None:
+        self._patience.call(lambda: aliases.write_meta(self._client, index, meta))
+
+    def _own_indices(self) -> list[LiveIndex]:
+        return self._patience.call(lambda: aliases.own_indices(self._client, self._name))
 
     def _remove_old(self, index: str) -> tuple[str, ...]:
         """Deletes indices of ours that are older than this one, but for the last that are kept."""
-        older = [each for each in aliases.own_indices(self._client, self._name) if each.index < index]
+        older = [each for each in self._own_indices() if each.index < index]
         whole = [each.index for each in older if each.meta.complete]
         kept = whole[len(whole) - self._options.keep :] if self._options.keep else []
         removed = tuple(each.index for each in older if each.index not in kept)

@@ -38,6 +38,14 @@ class Layout:
     settings: ElasticsearchSettings = field(default_factory=ElasticsearchSettings)
 
     @property
+    def copies(self) -> Json:
+        """The settings of an index that say how many replicas it has."""
+        replicas = self.settings.replicas
+        if replicas.isdecimal():
+            return {"auto_expand_replicas": False, "number_of_replicas": int(replicas)}
+        return {"auto_expand_replicas": replicas}
+
+    @property
     def sends_vectors(self) -> bool:
         """Whether vectors are among the fields."""
         return self.vectors != "faiss"
@@ -85,13 +93,7 @@ def _mark(template: str) -> Json:
 
 def _settings(layout: Layout) -> Json:
     body = _shipped("settings")
-    index = body["template"]["settings"]["index"]
-    index["number_of_shards"] = layout.settings.shards
-    if layout.settings.replicas.isdecimal():
-        del index["auto_expand_replicas"]
-        index["number_of_replicas"] = int(layout.settings.replicas)
-    else:
-        index["auto_expand_replicas"] = layout.settings.replicas
+    body["template"]["settings"]["index"] |= {"number_of_shards": layout.settings.shards, **layout.copies}
     return body
 
 
