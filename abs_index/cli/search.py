@@ -4,30 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from abs_index.cli import console
 from abs_index.cli.options import (
     AbsOption,
-    IndexOption,
+    ElasticsearchOption,
+    InsecureOption,
     JsonOption,
     KindOption,
     LimitOption,
     MinProbOption,
+    NameOption,
     RoleOption,
     SourceOption,
     YearOption,
 )
-from abs_index.errors import QueryError
+from abs_index.errors import QueryError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from abs_index import Index
     from abs_index.search.hits import FigureDetails, Hit, PairDetails
+
+
+class VectorSource(StrEnum):
+    """Where vectors are searched when texts are on Elasticsearch."""
+
+    ELASTICSEARCH = "elasticsearch"
+    FAISS = "faiss"
+
+
+IndexOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--index",
+        help="Folder of the index. With --elasticsearch: the folder that was pushed, for vectors from FAISS.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+VectorsOption = Annotated[
+    VectorSource | None,
+    typer.Option(
+        "--vectors",
+        help="With --elasticsearch, where vectors are searched: on the cluster, or by FAISS in the folder --index.",
+        show_default=False,
+    ),
+]
+FilterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--es-filter",
+        help="With --elasticsearch, a query in its own language that all results match, beside other filters.",
+        metavar="JSON",
+        show_default=False,
+    ),
+]
 
 JournalOption = Annotated[
     list[str] | None,
@@ -56,10 +97,12 @@ _STYLES = {"image_more_abstract": "magenta", "text_more_abstract": "green", "equ
 
 
 def search(
-    index: IndexOption,
     query: Annotated[
         str, typer.Argument(help="What to look for, in Lucene's syntax.", metavar="QUERY", show_default=False)
     ] = "",
+    index: IndexOption = None,
+    elasticsearch: ElasticsearchOption = None,
+    name: NameOption = "figures",
     image: ImageOption = None,
     like: Annotated[
         str | None,
@@ -75,6 +118,9 @@ def search(
     journal: JournalOption = None,
     language: LanguageOption = None,
     document: DocumentOption = None,
+    vectors: VectorsOption = None,
+    es_filter: FilterOption = None,
+    insecure: InsecureOption = False,
     model: QueryModelOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -90,23 +136,27 @@ def search(
         abs-index search 'traffic AND abs:image_more_abstract' --index figures
         abs-index search '"gel electrophoresis" year:[2010 TO 2020]' --index figures --kind photo --min-prob 0.6
         abs-index search turbine --image sketch.png --index figures
+        abs-index search turbine --elasticsearch https://search.example.org:9200 --name figures
     """
-    from abs_index import Filters, Index
+    from abs_index import Filters
 
     filters = Filters.of(
         abs=abs, min_prob=min_prob, role=role, kind=kind, source=source, year=year, journal=journal,
         language=language, document=document,
     )  # fmt: skip
-    with Index.open(index, model=model) as opened, _pointing_into(query):
+    place = _Place(index, elasticsearch, name, insecure, vectors, es_filter)
+    with _open(place, model) as opened, _pointing_into(query):
         _print_hits(opened.search(query, k=limit, image=image, figure=like, filters=filters), json=json)
 
 
 def similar(
-    index: IndexOption,
     figure: Annotated[
         str | None,
         typer.Argument(help="A figure of the index, as a search prints it.", metavar="FIGURE_ID", show_default=False),
     ] = None,
+    index: IndexOption = None,
+    elasticsearch: ElasticsearchOption = None,
+    name: NameOption = "figures",
     image: ImageOption = None,
     text: Annotated[
         str | None,
@@ -122,6 +172,9 @@ def similar(
     journal: JournalOption = None,
     language: LanguageOption = None,
     document: DocumentOption = None,
+    vectors: VectorsOption = None,
+    es_filter: FilterOption = None,
+    insecure: InsecureOption = False,
     model: QueryModelOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -134,19 +187,23 @@ def similar(
         abs-index similar '10.1234/abc#fig2' --index figures --abs text_more_abstract
         abs-index similar --image sketch.png --text 'waves in dense traffic' --index figures
     """
-    from abs_index import Filters, Index
+    from abs_index import Filters
 
     filters = Filters.of(
         abs=abs, min_prob=min_prob, role=role, kind=kind, source=source, year=year, journal=journal,
         language=language, document=document,
     )  # fmt: skip
-    with Index.open(index, model=model) as opened:
+    place = _Place(index, elasticsearch, name, insecure, vectors, es_filter)
+    with _open(place, model) as opened:
         _print_hits(opened.similar(figure, image=image, text=text, k=limit, filters=filters), json=json)
 
 
 def show(
     figure: Annotated[str, typer.Argument(help="A figure of the index, as a search prints it.", metavar="FIGURE_ID")],
-    index: IndexOption,
+    index: IndexOption = None,
+    elasticsearch: ElasticsearchOption = None,
+    name: NameOption = "figures",
+    insecure: InsecureOption = False,
     json: JsonOption = False,
 ) -> None:
     """Show a figure with all its texts, and how abstract it is beside each.
@@ -157,15 +214,55 @@ def show(
 
         abs-index show '10.1234/abc#fig2' --index figures
     """
-    from abs_index import Index
-
-    with Index.open(index) as opened:
+    with _open(_Place(index, elasticsearch, name, insecure)) as opened:
         details = opened.figure(figure)
     if json:
         console.write_json(details)
     else:
         for part in _details(details):
             console.stdout().print(part)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an index is: a folder or a cluster, or texts there and vectors here."""
+
+    folder: Path | None
+    url: str | None
+    name: str
+    insecure: bool
+    vectors: VectorSource | None = None
+    es_filter: str | None = None
+
+
+def _open(place: _Place, model: str | None = None) -> Index:
+    from abs_index import Index
+
+    if place.url is not None:
+        return Index.connect(
+            place.url,
+            place.name,
+            insecure=place.insecure,
+            vectors=None if place.vectors is None else place.vectors.value,
+            folder=place.folder,
+            model=model,
+            es_filter=None if place.es_filter is None else _json(place.es_filter),
+        )
+    if place.vectors is not None or place.es_filter is not None:
+        raise UsageError("--vectors and --es-filter are for an index on a cluster; give --elasticsearch URL too")
+    if place.folder is None:
+        raise UsageError("give the folder of an index (--index DIR), or a cluster (--elasticsearch URL --name NAME)")
+    return Index.open(place.folder, model=model)
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = loads(text)
+    except ValueError as error:
+        raise UsageError(f"--es-filter: is no JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise UsageError('--es-filter: give an object, such as {"term": {"image_format": "PNG"}}')
+    return value
 
 
 @contextmanager
