@@ -149,7 +149,7 @@ def _exit_code(summary: EnrichSummary, dead_letters: Path, *, strict: bool) -> i
             f"error: {summary.refused:,} updates were refused by the server; they are in {dead_letters}", markup=False
         )
     elif summary.figures and not (summary.labelled or summary.unchanged):
-        reason = summary.rejects.most_common(1)[0][0]
+        reason = next(iter(_most_first(summary.rejects)))
         out.print(f"error: nothing could be done: none of {summary.figures:,} figures ({reason})", markup=False)
     elif strict and refused:
         out.print(f"error: {refused:,} figures got no labels (--strict)", markup=False)
@@ -169,12 +169,12 @@ def _print(summary: EnrichSummary) -> None:
     table.add_row("documents", f"{summary.documents:,}", written)
     table.add_row("figures", f"{summary.figures:,}", f"{summary.unchanged:,} unchanged")
     table.add_row("labelled", f"{summary.labelled:,}")
-    for label, count in summary.labels.most_common():
+    for label, count in _most_first(summary.labels).items():
         table.add_row(f"  {label}", f"{count:,}", f"{count / summary.labelled:.0%}")
     table.add_row(
         "rejects", f"{sum(summary.rejects.values()):,}", "listed by --rejects FILE" if summary.rejects else ""
     )
-    for reason, count in summary.rejects.most_common():
+    for reason, count in _most_first(summary.rejects).items():
         table.add_row(f"  {reason}", f"{count:,}")
     if summary.without_vectors:
         table.add_row("without vectors", f"{summary.without_vectors:,}", "several figures in an array not nested")
@@ -190,6 +190,10 @@ def _print(summary: EnrichSummary) -> None:
         out.print(f"fields {verb}: {', '.join(summary.added_fields)}", markup=False)
     if summary.dry_run:
         _print_sample(summary)
+
+
+def _most_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def _print_sample(summary: EnrichSummary) -> None:

@@ -49,6 +49,7 @@ Progress = Callable[[int, int], None]
 _SCANS = 10
 _TURNS = 6
 _PAUSE = 0.02
+_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class _Run:
         else:
             raise UnreachableError(f"{self._target.name}: the server keeps losing the search; run the command again")
         self.summary.encoded = self._labeller.encoded
-        if self.summary.documents and self.summary.rejects[NO_IMAGE] == self.summary.figures:
+        if self.summary.documents and self.summary.rejects.get(NO_IMAGE) == self.summary.figures:
             known = known_fields(self._target.mapping)
             raise MappingError(
                 f"{self._target.name}: none of {self.summary.documents:,} documents has an image in "
@@ -233,23 +234,16 @@ class _Run:
         if element.reason:
             self._reject(document, element, element.reason, element.detail)
             return
-        summary = self.summary
-        summary.figures += 1
-        summary.without_vectors += self._options.labels.vectors and not element.alone
+        self.summary.without_vectors += self._options.labels.vectors and not element.alone
         if element.labels is None:
-            summary.unchanged += 1
+            self.summary.figures += 1
+            self.summary.unchanged += 1
             return
-        summary.labelled += 1
-        summary.labels[element.labels["abs"]] += 1
-        summary.kinds[element.labels["kind"]] += 1
-        row = {name: element.labels[name] for name in ("abs", "abs_prob", "kind", "kind_prob")}
-        summary.add_sample(
-            {"document": document.id, "place": element.place, "image": element.image, "text": element.text[:200]} | row
-        )
+        row = {"document": document.id, "place": element.place, "image": element.image, "text": element.text[:_TEXT]}
+        self.summary.add_label(row | {name: element.labels[name] for name in ("abs", "abs_prob", "kind", "kind_prob")})
 
     def _reject(self, document: UserDocument, element: Element | None, reason: str, detail: str = "") -> None:
-        self.summary.figures += 1
-        self.summary.rejects[reason] += 1
+        self.summary.add_reject(reason)
         self._rejects.write(
             {
                 "document": document.id,

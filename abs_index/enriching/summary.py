@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,9 +30,9 @@ class EnrichSummary:
     figures: int = 0
     labelled: int = 0
     unchanged: int = 0
-    labels: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
-    rejects: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    rejects: dict[str, int] = field(default_factory=dict)
     refused: int = 0
     conflicts: int = 0
     without_vectors: int = 0
@@ -43,10 +42,19 @@ class EnrichSummary:
     seconds: float = 0.0
     sample: list[Json] = field(default_factory=list)
 
-    def add_sample(self, row: Json) -> None:
-        """Keeps the first few rows."""
+    def add_label(self, row: Json) -> None:
+        """Counts a labelled figure; the rows of the first few are kept."""
+        self.figures += 1
+        self.labelled += 1
+        for counts, name in ((self.labels, row["abs"]), (self.kinds, row["kind"])):
+            counts[name] = counts.get(name, 0) + 1
         if len(self.sample) < _SAMPLE:
             self.sample.append(row)
+
+    def add_reject(self, reason: str) -> None:
+        """Counts a figure that gets no labels."""
+        self.figures += 1
+        self.rejects[reason] = self.rejects.get(reason, 0) + 1
 
 
 class RejectsFile:

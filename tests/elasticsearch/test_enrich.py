@@ -4,72 +4,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
 
-from abs_index.enriching.enrich import EnrichOptions, enrich
-from abs_index.enriching.labelling import LabelSettings
+from abs_index.enriching.enrich import enrich
 from abs_index.errors import MappingError
 from abs_index.labels import ABS, KINDS
+from tests.elasticsearch.own_index import (
+    FIGURE,
+    KEYWORD,
+    LABELS,
+    TEXT,
+    TITLE,
+    Json,
+    figure,
+    make_index,
+    options,
+    state,
+    write_images,
+)
 from tests.fakes import IMAGE_DIM, PAIR_DIM, FakeModel, write_image
-
-Json = dict[str, Any]
-
-LABELS = {"abs", "abs_prob", "kind", "kind_prob", "abs_source"}
-KEYWORD, TEXT = {"type": "keyword"}, {"type": "text", "analyzer": "standard"}
-FIGURE = {"properties": {"path": KEYWORD, "caption": TEXT, "n": {"type": "long"}}}
-TITLE = {"title": TEXT, "year": {"type": "integer"}}
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    (folder / "sub").mkdir()
-    for number in range(8):
-        write_image(folder / f"{number}.png", (number * 30, 250 - number * 30, 90))
-        write_image(folder / "sub" / f"{number}.png", (number * 30, number * 20, 200))
-    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
-    return folder
+    return write_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture
 def make(client: Elasticsearch, name: str) -> Callable[..., None]:
     """Makes the index `name` with a mapping and documents, whose ids count from 0."""
-
-    def make(properties: Json, documents: list[Json], *, dynamic: Any = "strict", shards: int = 1, **more: Any) -> None:
-        client.indices.create(
-            index=name,
-            mappings={"dynamic": dynamic, "properties": properties, **more.pop("mappings", {})},
-            settings={"number_of_shards": shards, "number_of_replicas": 0, **more.pop("settings", {})},
-            **more,
-        )
-        for number, document in enumerate(documents):
-            client.index(index=name, id=str(number), document=document)
-        client.indices.refresh(index=name)
-
-    return make
-
-
-def options(
-    images: Path | None, image: str = "figure.path", text: str = "figure.caption", **more: Any
-) -> EnrichOptions:
-    labels = LabelSettings(vectors=more.pop("vectors", False), batch_size=more.pop("batch_size", 4))
-    return EnrichOptions(image, text, image_root=images, labels=labels, **more)
-
-
-def state(client: Elasticsearch, name: str) -> dict[str, Json]:
-    """All documents with everything in them, and their versions."""
-    client.indices.refresh(index=name)
-    hits = client.search(index=name, size=1000, version=True, source={"includes": ["*"], "exclude_vectors": False})[
-        "hits"
-    ]["hits"]
-    return {
-        hit["_id"]: {"version": hit["_version"], "source": hit["_source"], "routing": hit.get("_routing")}
-        for hit in hits
-    }
+    return partial(make_index, client, name)
 
 
 def without_labels(value: Any) -> Any:
@@ -89,10 +58,6 @@ def check_labels(figure: Json, prefix: str = "") -> None:
     assert max(figure[f"{prefix}abs_prob"], key=figure[f"{prefix}abs_prob"].get) == figure[f"{prefix}abs"]
 
 
-def figure(number: int, **more: Any) -> Json:
-    return {"path": f"{number}.png", "caption": f"Picture {number} of a turbine.", "n": number, **more}
-
-
 def test_one_figure_in_an_object(client: Elasticsearch, name: str, make: Any, images: Path) -> None:
     make({"figure": FIGURE, **TITLE}, [{"title": f"t {n}", "year": 2000 + n, "figure": figure(n)} for n in range(6)])
     before = state(client, name)
@@ -110,7 +75,7 @@ def test_one_figure_in_an_object(client: Elasticsearch, name: str, make: Any, im
     count = client.count(index=name, query={"range": {"figure.abs_prob.equal": {"gte": 0}}})["count"]
     assert count == 6
     facet = client.search(index=name, size=0, aggs={"abs": {"terms": {"field": "figure.abs"}}})
-    assert {b["key"]: b["doc_count"] for b in facet["aggregations"]["abs"]["buckets"]} == dict(summary.labels)
+    assert {b["key"]: b["doc_count"] for b in facet["aggregations"]["abs"]["buckets"]} == summary.labels
 
 
 NESTED = {"type": "nested", **FIGURE}
@@ -134,7 +99,7 @@ def test_arrays_of_figures(client: Elasticsearch, name: str, make: Any, images: 
     assert {key: without_labels(document["source"]) for key, document in after.items()} == {
         key: document["source"] for key, document in before.items()
     }
-    assert dict(summary.rejects) == {"no image in the document": 4, "no text": 1, "image file missing": 1}
+    assert summary.rejects == {"no image in the document": 4, "no text": 1, "image file missing": 1}
     assert (summary.labelled, summary.written, summary.documents) == (5, 4, 6)
     labelled = {
         (key, at)
