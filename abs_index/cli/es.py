@@ -47,8 +47,10 @@ def up(
     """
     from abs_index.server.trial import start_trial
 
-    console.stderr().print(f"starting Elasticsearch {version}, which takes some 20 seconds ...", markup=False)
-    trial = start_trial(nodes=nodes, secure=secure, version=version, port=port, heap=heap)
+    def tell(line: str) -> None:
+        console.stderr().print(line, markup=False)
+
+    trial = start_trial(nodes=nodes, secure=secure, version=version, port=port, heap=heap, tell=tell)
     if as_json:
         console.write_json(_public(trial))
         return

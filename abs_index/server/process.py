@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from abs_index.server.account import Account
 KILL_PATIENCE = 10.0
 """Seconds until a killed process must be gone; what it held (port, lock of its data) is then free again."""
 
-_PAUSE = 0.05
+GROUP_PATIENCE = 3.0
+"""Seconds for its children after that. Dead ones that nobody buries are not worth a longer wait."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Process:
 
     def alive(self) -> bool:
         """Whether the process is there, is ours, and has not ended."""
-        with suppress(ChildProcessError):  # of another program run: then its parent is the system, which buries it
-            os.waitpid(self.pid, os.WNOHANG)
-        return self.mark in _command_line(self.pid)
+        try:
+            return os.waitpid(self.pid, os.WNOHANG) == (0, 0)
+        except ChildProcessError:  # gone, or started by another run of the program
+            return self.mark in _command_line(self.pid)
 
     def terminate(self, patience: float) -> None:
         """Asks the process to end in good order, and makes it end after `patience` seconds."""
@@ -53,9 +55,8 @@ class Process:
             os.killpg(self.pid, number)
 
     def _wait(self, patience: float) -> None:
-        end = time.monotonic() + patience
-        while time.monotonic() < end and (self.alive() or self._group_lives()):
-            time.sleep(_PAUSE)
+        _until(lambda: not self.alive(), patience)
+        _until(lambda: not self._group_lives(), GROUP_PATIENCE)
 
     def _group_lives(self) -> bool:
         try:
@@ -82,6 +83,12 @@ def spawn(command: Sequence[str], mark: str, environment: Mapping[str, str], out
         )
     process.returncode = 0  # it is ours to bury, by its number: Popen must not warn that it still runs
     return Process(process.pid, mark)
+
+
+def _until(done: Callable[[], bool], patience: float) -> None:
+    end = time.monotonic() + patience
+    while not done() and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def _command_line(pid: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,9 +35,15 @@ class Trial:
 
 
 def start_trial(
-    *, nodes: int = 1, secure: bool = False, version: str = DEFAULT_VERSION, port: int = 9200, heap: str = "512m"
+    *,
+    nodes: int = 1,
+    secure: bool = False,
+    version: str = DEFAULT_VERSION,
+    port: int = 9200,
+    heap: str = "512m",
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Trial:
-    """Starts the server and returns when it is ready.
+    """Starts the server and returns when it is ready. `tell` gets a line when nothing speaks against it.
 
     Raises UsageError where the version is not one that abs-index works with or a port is taken, ElasticsearchError
     where it runs already or does not start.
@@ -48,6 +54,7 @@ def start_trial(
         running = _remembered(folder)
         if running and left_running(folder):
             raise ElasticsearchError(f"{running} runs already: `abs-index es down` stops it")
+        tell(f"starting Elasticsearch {version}, which takes some 20 seconds")
         _remove(folder)
         folder.mkdir()
         cluster = Cluster.start(folder, version, nodes=nodes, secure=secure, heap=heap, port=port)
