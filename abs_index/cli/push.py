@@ -136,6 +136,8 @@ def show(report: PushReport) -> None:
         table.add_row("  refused", f"{report.refused:,}", f"see {report.dead_letters}")
     if report.vectors_left_out:
         table.add_row("vectors left out", f"{report.vectors_left_out:,}", "without a direction")
+    if report.numbers_left_out:
+        table.add_row("numbers left out", f"{report.numbers_left_out:,}", "not a number")
     speed = f"{report.docs_per_second:,.0f} pairs/s" if report.sent else "nothing to send"
     table.add_row("seconds", f"{report.seconds:.1f}", speed)
     console.stderr().print(table)

@@ -381,7 +381,7 @@ def test_what_has_no_direction_is_left_out_and_counted(
     ]
     folder = write_index(tmp_path / "index", [DocumentRow("d", figures)])
     report = push(folder, client, options)
-    assert (report.sent, report.refused, report.vectors_left_out) == (4, 0, 3)
+    assert (report.sent, report.refused, report.vectors_left_out, report.numbers_left_out) == (4, 0, 3, 3)
     found = on_server(client, options.name)
     assert np.linalg.norm(found["d-f1-0"]["embedding.pair"]) == pytest.approx(1, abs=1e-6)
     assert [key for key in found if "embedding.pair" not in found[key]] == ["d-f1-1", "d-f1-2"]

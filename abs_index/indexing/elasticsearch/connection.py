@@ -260,8 +260,8 @@ def error_type(error: ApiError) -> str:
 
 
 def error_reason(error: ApiError) -> str:
-    """Why, in the server's words: the innermost reason, at most 300 characters on one line."""
-    return reason_of(_error(error)) or str(error.message)[:300]
+    """Why, in the server's words, on one line."""
+    return reason_of(_error(error)) or reason_of(str(error.message))
 
 
 def _error(error: ApiError) -> Any:
@@ -269,16 +269,21 @@ def _error(error: ApiError) -> Any:
 
 
 def reason_of(cause: Any) -> str:
-    """The innermost reason of an error in an answer of the server, at most 300 characters on one line."""
+    """Why, of an error in an answer of the server: the outermost and the innermost reason, on one line."""
     reasons = []
     while isinstance(cause, dict):
         reasons.append(str(cause.get("reason") or cause.get("type") or ""))
         cause = cause.get("caused_by")
     if isinstance(cause, str):
         reasons.append(cause)
-    words = [reason for reason in reasons if reason]
-    text = words[0] if len(words) < 2 or words[-1] in words[0] else f"{words[0]}: {words[-1]}" if words else ""
-    return " ".join(text.split())[:300]
+    words = [" ".join(reason.split()) for reason in reasons if reason.strip()]
+    if len(words) > 1 and words[-1] not in words[0]:
+        return f"{_short(words[0], 160)}: {_short(words[-1], 200)}"
+    return _short(words[0], 360) if words else ""
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def is_blocked(status: int, reason: str) -> bool:

@@ -108,4 +108,4 @@ def _ids(client: Elasticsearch, index: str, documents: list[str], patience: Pati
                 return
             after = hits[-1]["sort"]
     finally:
-        patience.call(lambda: client.close_point_in_time(id=pit))
+        patience.call(lambda: client.options(ignore_status=404).close_point_in_time(id=pit))

@@ -66,7 +66,8 @@ class Documents:
     """The documents of the pairs of a table. Iterating streams them in the order of the table.
 
     `wanted` limits them to some documents of the corpus; `fingerprints` are those of the table, by document.
-    `left_out` counts, after iterating, vectors without a direction and numbers that are none.
+    `vectors_left_out` and `numbers_left_out` count, after iterating, vectors without a direction and numbers that are
+    none.
     """
 
     def __init__(
@@ -76,10 +77,11 @@ class Documents:
         self._fingerprints = fingerprints
         self._vectors = vectors
         self._wanted = wanted
-        self.left_out = 0
+        self.vectors_left_out = 0
+        self.numbers_left_out = 0
 
     def __iter__(self) -> Iterator[PairDocument]:
-        self.left_out = 0
+        self.vectors_left_out = self.numbers_left_out = 0
         images = FigureStream(self._table.folder, self._image_vectors()) if self._vectors else None
         columns = [*_PLAIN, *(["pair_embedding"] if self._vectors else [])]
         order = _Order()
@@ -105,7 +107,7 @@ class Documents:
         dim = column.type.list_size
         values = column.values.slice(column.offset * dim, len(column) * dim).to_numpy(zero_copy_only=False)
         scaled, directed = unit(values.reshape(-1, dim)[present])
-        self.left_out += int(np.count_nonzero(~directed))
+        self.vectors_left_out += int(np.count_nonzero(~directed))
         found: list[Floats | None] = [None] * len(column)
         for at, vector in zip(np.flatnonzero(present)[directed], scaled, strict=True):
             found[at] = vector
@@ -140,7 +142,7 @@ class Documents:
     def _finite(self, numbers: dict[str, float | None]) -> dict[str, float]:
         present = {name: number for name, number in numbers.items() if number is not None}
         finite = {name: number for name, number in present.items() if math.isfinite(number)}
-        self.left_out += len(present) - len(finite)
+        self.numbers_left_out += len(present) - len(finite)
         return finite
 
 

@@ -66,8 +66,9 @@ class PushOptions:
 class PushReport:
     """What a push did, in numbers of pairs; `pairs` is what the index holds now.
 
-    `vectors_left_out` counts those without a direction among what was looked at, `bytes` JSON that was written, and
-    `docs_per_second` is over `seconds`, the whole time. `removed` are indices that were deleted.
+    `vectors_left_out` counts those without a direction, `numbers_left_out` probabilities that are no numbers. `bytes`
+    is JSON that was written, `docs_per_second` is over `seconds`, the whole time; `removed` are indices that were
+    deleted.
     """
 
     alias: str
@@ -78,6 +79,7 @@ class PushReport:
     unchanged: int = 0
     refused: int = 0
     vectors_left_out: int = 0
+    numbers_left_out: int = 0
     bytes: int = 0
     seconds: float = 0.0
     docs_per_second: float = 0.0
@@ -126,11 +128,11 @@ class _Push:
         with DeadLetters(self._dead_letters()) as letters:
             index, there = self._target(live)
             difference = compare(wanted, there)
-            loaded, left_out = self._load(index, wanted, difference, letters)
+            loaded, documents = self._load(index, wanted, difference, letters)
         pairs = self._finish(index, live, sum(version.pairs for version in wanted.values()) - loaded.refused)
         removed = self._remove_old(index)
         return self._report(
-            index, pairs, loaded, unchanged=difference.unchanged, left_out=left_out, removed=removed,
+            index, pairs, loaded, unchanged=difference.unchanged, documents=documents, removed=removed,
             letters=letters.path if letters.ids else None,
         )  # fmt: skip
 
@@ -221,8 +223,8 @@ class _Push:
 
     def _load(
         self, index: str, wanted: dict[str, Version], difference: Difference, letters: DeadLetters
-    ) -> tuple[Loaded, int]:
-        """Does what the difference asks for; gives what was done, and how many vectors were left out."""
+    ) -> tuple[Loaded, Documents]:
+        """Does what the difference asks for; gives what was done, and what it was made from."""
         old = ids_of(self._client, index, difference.replace, self._patience)
         documents = Documents(
             self._table, {name: version.fingerprint for name, version in wanted.items()},
@@ -242,7 +244,7 @@ class _Push:
         loaded = send(_operations(documents, set(old)))
         # Where the new version of a pair was refused, the old one must not stand for it.
         loaded.add(send(Operation(each, None) for each in letters.ids if each in old))
-        return loaded, documents.left_out
+        return loaded, documents
 
     # finishing
 
@@ -287,7 +289,7 @@ class _Push:
         loaded: Loaded,
         *,
         unchanged: int,
-        left_out: int = 0,
+        documents: Documents | None = None,
         removed: tuple[str, ...] = (),
         letters: Path | None = None,
     ) -> PushReport:
@@ -300,7 +302,8 @@ class _Push:
             deleted=loaded.deleted,
             unchanged=unchanged,
             refused=loaded.refused,
-            vectors_left_out=left_out,
+            vectors_left_out=documents.vectors_left_out if documents else 0,
+            numbers_left_out=documents.numbers_left_out if documents else 0,
             bytes=loaded.bytes,
             seconds=round(seconds, 3),
             docs_per_second=round((loaded.sent + loaded.deleted) / seconds, 1),
