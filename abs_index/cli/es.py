@@ -4,17 +4,19 @@ Example:
 
     abs-index es up
     abs-index es down
+    abs-index es template
 """
 
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from abs_index.cli import console
-from abs_index.cli.options import JsonOption
+from abs_index.cli.options import AnalyzerOption, JsonOption, NameOption, RecipeOption, VectorPlace, VectorsOption
 
 if TYPE_CHECKING:
     from abs_index.server.trial import Trial
@@ -76,8 +78,48 @@ def down(as_json: JsonOption = False) -> None:
     console.stderr().print(f"{trial} is stopped" if trial else "no Elasticsearch of `es up` is here", markup=False)
 
 
+def template(
+    name: NameOption = "figures",
+    vectors: VectorsOption = VectorPlace.ELASTICSEARCH,
+    analyzer: AnalyzerOption = "english",
+    recipe: RecipeOption = "default",
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            "--index",
+            help="Folder of an index whose vectors say how long they are, instead of the recipe.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Print the templates that a push puts on the cluster, as JSON by the path of each request.
+
+    `abs-index push` puts them there by itself. They say which fields there are, and how texts and vectors are kept.
+
+    Example:
+
+        abs-index es template
+        abs-index es template --name figures-2025 --analyzer german --vectors faiss
+    """
+    from abs_index.indexing.elasticsearch.aliases import check_name
+    from abs_index.indexing.elasticsearch.templates import Layout, templates
+    from abs_index.recipe import load_recipe
+
+    chosen = load_recipe(recipe)
+    if index is None:
+        layout = Layout(
+            chosen.pair.embedding_dim, chosen.image.embedding_dim, vectors.value, analyzer, chosen.elasticsearch
+        )
+    else:
+        from abs_index.indexing.table import Table
+
+        layout = Layout.of(Table.open(index), vectors.value, analyzer, chosen.elasticsearch)
+    console.write_json(templates(check_name(name), layout).as_json())
+
+
 def _public(trial: Trial) -> dict[str, object]:
     return {"version": trial.version, "urls": trial.urls, "config": trial.config}
 
 
-COMMANDS = (up, down)
+COMMANDS = (up, down, template)

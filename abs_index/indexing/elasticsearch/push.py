@@ -113,10 +113,7 @@ class _Push:
         self._progress = progress
         self._name = aliases.check_name(options.name)
         self._patience = Patience(options.patience, next(iter(client.transport.node_pool.all())).base_url)
-        self._layout = Layout(
-            _dim(table, "pair_embedding"), _dim(table, "image_embedding"), options.vectors, options.analyzer,
-            options.settings,
-        )  # fmt: skip
+        self._layout = Layout.of(table, options.vectors, options.analyzer, options.settings)
 
     def run(self) -> PushReport:
         check_analyzer(self._client, self._options.analyzer)
@@ -310,10 +307,6 @@ class _Push:
             removed=removed,
             dead_letters=letters,
         )
-
-
-def _dim(table: Table, column: str) -> int:
-    return int(table.schema.field(column).type.list_size)
 
 
 def _fixed(meta: IndexMeta) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from abs_index.errors import MappingError
 from abs_index.indexing.elasticsearch import aliases
@@ -16,6 +16,8 @@ from abs_index.resources import shipped
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
+
+    from abs_index.indexing.table import Table
 
 DEFAULT_ANALYZER: Final = "english"
 
@@ -36,6 +38,14 @@ class Layout:
     vectors: Vectors = "elasticsearch"
     analyzer: str = DEFAULT_ANALYZER
     settings: ElasticsearchSettings = field(default_factory=ElasticsearchSettings)
+
+    @classmethod
+    def of(cls, table: Table, vectors: Vectors, analyzer: str, settings: ElasticsearchSettings) -> Self:
+        """The layout for the vectors of a table."""
+        pair_dim, image_dim = (
+            int(table.schema.field(name).type.list_size) for name in ("pair_embedding", "image_embedding")
+        )
+        return cls(pair_dim, image_dim, vectors, analyzer, settings)
 
     @property
     def copies(self) -> Json:
