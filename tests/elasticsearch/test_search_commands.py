@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from abs_index.cli import main
-from tests.elasticsearch.loading import load
+from tests.elasticsearch.loading import loaded
 from tests.search.tables import DOCUMENTS, write_index
 
 Run = Callable[..., tuple[int, str, str]]
@@ -26,10 +25,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pushed(client: Elasticsearch, folder: Path) -> Iterator[str]:
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    index = load(client, name, folder)
-    yield name
-    client.indices.delete(index=index)
+    with loaded(client, folder) as name:
+        yield name
 
 
 @pytest.fixture

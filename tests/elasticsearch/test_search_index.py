@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,11 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from abs_index.errors import ModelMismatchError, QueryError, UsageError
+from abs_index.indexing.elasticsearch.aliases import live_index, write_meta
 from abs_index.search.elasticsearch import engine, faiss, server, vectors
 from abs_index.search.filters import Filters
 from abs_index.search.hits import Hit
 from abs_index.search.index import Index
-from tests.elasticsearch.loading import load
+from tests.elasticsearch.loading import load, loaded
 from tests.fakes import IMAGE_DIM, PAIR_DIM, FakeModel
 from tests.search.tables import DOCUMENTS, DocumentRow, FigureRow, PairRow, write_index
 from tests.search.test_index import (  # noqa: F401
@@ -52,10 +52,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pushed(client: Elasticsearch, folder: Path) -> Iterator[str]:
     """Name of an alias with the pairs of `DOCUMENTS`."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    index = load(client, name, folder)
-    yield name
-    client.indices.delete(index=index)
+    with loaded(client, folder) as name:
+        yield name
 
 
 @pytest.fixture(params=["elasticsearch", "faiss"])
@@ -236,12 +234,10 @@ def test_filtered_neighbours_are_those_of_brute_force(cluster: Any, seed: int, k
     passing = [at for at in range(30) if "equal" in labels[at]]
     by_image = [f"d#f{at}" for at in sorted(passing, key=lambda at: -(images[at] @ images[0])) if at][:k]
     by_pair = [f"d#f{at}" for at in sorted(passing, key=lambda at: -cosines[at])[:k]]
-    name = f"test-{uuid.uuid4().hex[:12]}"
     only = {"term": {"abs": "equal"}}
     with TemporaryDirectory() as place, Elasticsearch(cluster.url) as client:
         folder = write_index(Path(place) / "index", [DocumentRow("d", figures)])
-        index = load(client, name, folder)
-        try:
+        with loaded(client, folder) as name:
             for vectors_from in ({}, {"folder": folder}):
                 with (
                     Index.connect(cluster.url, name, **vectors_from) as ours,
@@ -252,8 +248,6 @@ def test_filtered_neighbours_are_those_of_brute_force(cluster: Any, seed: int, k
                     for opened, filters in ((ours, Filters.of(abs="equal")), (theirs, Filters())):
                         assert ids(opened.similar("d#f0", k=k, filters=filters)) == by_image
                         assert [found.figure for found in opened._engine.near_pair(query, k, filters)] == by_pair
-        finally:
-            client.indices.delete(index=index)
 
 
 # opening
@@ -293,6 +287,21 @@ def test_an_index_without_vectors_is_searched_by_words_alone(
         Index.connect(cluster.url, name, vectors="elasticsearch")
     with Index.connect(cluster.url, name, folder=folder) as opened:
         assert len(opened.similar("old#f9")) == 3
+
+
+def test_pairs_that_the_cluster_refused_cost_no_results(
+    cluster: Any, client: Elasticsearch, name: str, tmp_path: Path
+) -> None:
+    folder = write_index(tmp_path / "index", many(20, 1))
+    index = load(client, name, folder)
+    for number in range(0, 20, 2):
+        client.delete(index=index, id=f"d-f{number:03}-0", refresh=True)
+    meta = live_index(client, name).meta
+    write_meta(client, index, meta.model_copy(update={"pairs": 10}))
+    with Index.connect(cluster.url, name, folder=folder, model=FakeModel()) as opened:
+        picture = Image.new("RGB", (4, 4), "red")
+        assert len(opened.similar(image=picture, k=7)) == len(opened.similar(image=picture, text="zebra", k=7)) == 7
+        assert len(opened.similar(image=picture, k=20)) == 10
 
 
 def test_a_folder_of_another_state_is_refused(cluster: Any, pushed: str, tmp_path: Path) -> None:

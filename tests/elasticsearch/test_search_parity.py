@@ -7,7 +7,6 @@ to those of the same subject.
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
@@ -22,7 +21,7 @@ from abs_index.labels import ABS, KINDS
 from abs_index.search.filters import Filters
 from abs_index.search.hits import Hit
 from abs_index.search.index import Index
-from tests.elasticsearch.loading import load
+from tests.elasticsearch.loading import loaded
 from tests.fakes import IMAGE_DIM, PAIR_DIM, FakeModel
 from tests.search.tables import DocumentRow, FigureRow, PairRow, write_index
 
@@ -100,7 +99,8 @@ def _document(number: int, subjects: list[list[str]], centres: np.ndarray, rando
         figures.append(FigureRow(f"f{at}", pairs, caption, f"Figure {at}", vector))
     return DocumentRow(
         f"d{number}", figures, title=text(1), container=JOURNALS[number % 4], year=2000 + number % 20,
-        source=("one", "two")[number % 2], language=("en", "en", "fr")[number % 3], licence=("CC-BY-4.0", "")[number % 2],
+        source=("one", "two")[number % 2], language=("en", "en", "fr")[number % 3],
+        licence=("CC-BY-4.0", "")[number % 2],
         keywords=["water"] if number % 5 == 0 else ["air"], authors=["Ada Lovelace"] if number % 7 == 0 else [],
     )  # fmt: skip
 
@@ -115,12 +115,13 @@ def indexes(
     request: pytest.FixtureRequest, cluster: Any, client: Elasticsearch, folder: Path
 ) -> Iterator[tuple[str, Index, Index]]:
     """How vectors are kept on the server, the index embedded, and on the server."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    index = load(client, name, folder, quantisation=request.param)
     model = FakeModel()
-    with Index.open(folder, model=model) as embedded, Index.connect(cluster.url, name, model=model) as connected:
+    with (
+        loaded(client, folder, request.param) as name,
+        Index.open(folder, model=model) as embedded,
+        Index.connect(cluster.url, name, model=model) as connected,
+    ):
         yield request.param, embedded, connected
-    client.indices.delete(index=index)
 
 
 def overlap(one: list[Hit], other: list[Hit]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from abs_index.search.elasticsearch.dialect import ElasticsearchDialect, Query, 
 from abs_index.search.elasticsearch.server import Server
 from abs_index.search.index import Index
 from abs_index.search.query import parse_query
-from tests.elasticsearch.loading import load
+from tests.elasticsearch.loading import loaded
 from tests.search.tables import DOCUMENTS, write_index
 from tests.search.test_query import ERRORS, MEANINGS, PIECES
 
@@ -32,9 +31,8 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def server(client: Elasticsearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = write_index(tmp_path_factory.mktemp("query") / "index", DOCUMENTS)
-    index = load(client, f"test-{uuid.uuid4().hex[:12]}", folder)
-    yield Server(client, index)
-    client.indices.delete(index=index)
+    with loaded(client, folder) as name:
+        yield Server(client, name)
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def _vectors(
         return NoVectors(name)
     from abs_index.search.elasticsearch.faiss import FaissVectors
 
-    return FaissVectors.open(server, folder, live.meta.table, name)
+    return FaissVectors.open(server, folder, live.meta, name)
 
 
 def _check_filter(server: Server, query: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from abs_index.errors import UsageError
+from abs_index.indexing.elasticsearch.aliases import IndexMeta
 from abs_index.indexing.elasticsearch.connection import server_errors
 from abs_index.indexing.lexical import keyword
 from abs_index.indexing.rows import Mask, Ordinals
@@ -43,30 +44,32 @@ _REMEMBERED = 8
 class FaissVectors(VectorSource):
     """The vectors of a folder. Both sides know pairs by their ids and figures by their keys."""
 
-    def __init__(self, server: Server, structures: Structures, few: int = FEW) -> None:
-        """Use `open`."""
+    def __init__(self, server: Server, structures: Structures, *, whole: bool, few: int = FEW) -> None:
+        """Use `open`. `whole` says that all pairs of the folder are on the server."""
         self._server = server
         self._of = structures
         self._few = few
+        self._whole = whole
         every_pair = np.ones(len(structures.pairs), dtype=np.bool_)
         # Figures without texts are not on the server.
         self._with_texts = owners_of(every_pair, structures.pairs, structures.figures)
         self._pair_mask = lru_cache(_REMEMBERED)(self._find_pair_mask)
 
     @classmethod
-    def open(cls, server: Server, folder: Path, pushed: str, name: str) -> Self:
-        """Opens the index in `folder`, which must hold the state of the table that was pushed (its identity).
+    def open(cls, server: Server, folder: Path, meta: IndexMeta, name: str) -> Self:
+        """Opens the index in `folder`, which must hold the state of the table that was pushed.
 
         Raises as `Structures.open`, and UsageError where the state is another.
         """
         structures = Structures.open(folder)
-        if structures.table.identity != pushed:
+        if structures.table.identity != meta.table:
             structures.close()
             raise UsageError(
                 f"{folder}: holds another state than was pushed to {name!r}; push it (abs-index push {folder} "
                 f"--name {name}), or search the vectors on the cluster"
             )
-        return cls(server, structures)
+        # The server may have refused some.
+        return cls(server, structures, whole=meta.pairs == len(structures.pairs))
 
     def close(self) -> None:
         """Ends the threads of FAISS."""
@@ -107,7 +110,7 @@ class FaissVectors(VectorSource):
         of_figures: bool,
     ) -> Callable[[int], Nearest]:  # fmt: skip
         """What gives so many of the nearest pairs, or figures, that pass everything; `mask` is what passes here."""
-        if not restriction.others:
+        if not restriction.others and self._whole:
             return partial(nearest, mask)
         query = restricted(None, restriction.clauses())
         if (passing := self._few_that_pass(query)) is not None:
