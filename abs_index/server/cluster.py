@@ -146,9 +146,14 @@ class Cluster:
         Raises ElasticsearchError where a node that ran when this began ends, or the time is over.
         """
         watched = [number for number, process in enumerate(self.processes) if process.alive()]
-        wanted = nodes or len(watched)
+        self._require_alive(watched)
+        wanted = f"wait_for_status={status}&wait_for_nodes={nodes or len(watched)}&timeout=2s"
         end = time.monotonic() + seconds
-        path = f"/_cluster/health?wait_for_status={status}&wait_for_nodes={wanted}&timeout=2s"
+        if self.access.user:  # the server makes this index by itself a moment later, and lets nobody in meanwhile
+            self._wait_for(f"/_cluster/health/.security?wait_for_active_shards=1&{wanted}", watched, end)
+        self._wait_for(f"/_cluster/health?{wanted}", watched, end)
+
+    def _wait_for(self, path: str, watched: list[int], end: float) -> None:
         while True:
             self._require_alive(watched)
             health = get_json(self.urls[watched[0]] + path, self.access, timeout=10)
@@ -156,9 +161,7 @@ class Cluster:
                 return
             if time.monotonic() > end:
                 found = f"{health['number_of_nodes']} nodes, {health['status']}" if health else "no answer"
-                raise ElasticsearchError(
-                    f"{self._title} is not ready after {seconds:.0f} s ({found}): see {self.nodes[0].log}"
-                )
+                raise ElasticsearchError(f"{self._title} is not ready in time ({found}): see {self.nodes[0].log}")
             time.sleep(0.2)
 
     def _require_alive(self, watched: list[int]) -> None:

@@ -37,13 +37,24 @@ class Server:
     version: str
 
 
-@contextmanager
-def started(version: str = VERSION, product: Product = Product.ELASTICSEARCH, **options: Any) -> Iterator[Cluster]:
-    """A server in a folder of its own, which goes with it. Skips the test where Java or Maven is not installed."""
+def installed(version: str = VERSION, product: Product = Product.ELASTICSEARCH) -> None:
+    """Skips the test where Java or Maven is not installed."""
     try:
         install(Distribution(version, product))
     except MissingProgramError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def program() -> None:
+    """Asked for by tests that start a server by themselves."""
+    installed()
+
+
+@contextmanager
+def started(version: str = VERSION, product: Product = Product.ELASTICSEARCH, **options: Any) -> Iterator[Cluster]:
+    """A server in a folder of its own, which goes with it. Skips the test where Java or Maven is not installed."""
+    installed(version, product)
     # pytest's own folders are closed to the account that servers run under where we are root
     with tempfile.TemporaryDirectory(prefix="abs-index-server-") as name:
         Path(name).chmod(0o755)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import pytest
 from elasticsearch import Elasticsearch
+
+if TYPE_CHECKING:
+    from conftest import Server
 
 pytestmark = pytest.mark.clients
 
@@ -12,9 +18,18 @@ def tokens(client: Elasticsearch, analyzer: str, text: str) -> list[str]:
     return [token["token"] for token in client.indices.analyze(analyzer=analyzer, text=text)["tokens"]]
 
 
+def test_version_is_the_one_asked_for(client: Elasticsearch, cluster: Server) -> None:
+    (node,) = client.nodes.info(node_id="_local")["nodes"].values()
+    assert node["version"] == cluster.version
+
+
 def test_licence_is_the_free_one(client: Elasticsearch) -> None:
-    licence = client.license.get()["license"]
-    assert (licence["type"], licence["status"]) == ("basic", "active")
+    for _ in range(100):  # a new cluster gives itself one a moment after it is ready
+        answer = client.options(ignore_status=404).license.get()
+        if "license" in answer:
+            break
+        time.sleep(0.2)
+    assert (answer["license"]["type"], answer["license"]["status"]) == ("basic", "active")
 
 
 @pytest.mark.parametrize(
