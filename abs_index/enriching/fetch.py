@@ -11,10 +11,10 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from threading import Timer
+from threading import Event, Timer
 from urllib.parse import urljoin
 
 from urllib3 import BaseHTTPResponse
@@ -113,22 +113,18 @@ class Fetcher:
 
     def _get(self, parts: Url, end: float) -> bytes | str:
         """The image, or where the answer sends us to."""
-        connection: HTTPConnection | None = None
         try:
-            connection = self._connect(parts)
-            with _ended_at(end, connection):
+            with closing(self._connect(parts)) as connection, _ended_at(end, connection) as ended:
                 headers = {"Host": _name(parts), "Accept": "image/*", "Accept-Encoding": "identity"}
                 connection.request("GET", parts.request_uri, headers=headers, preload_content=False)
-                response = connection.getresponse()
-                if response.status in _REDIRECTS and response.headers.get("Location"):
-                    return str(response.headers["Location"])
-                return self._read(response, end)
+                with closing(connection.getresponse()) as response:
+                    found = None if ended.is_set() else self._read(response)
+                if found is None or ended.is_set():  # what came may be a part only
+                    raise TimeoutError("no answer in time")
+                return found
         except (HTTPError, OSError, ValueError) as error:
             why = "no answer in time" if time.monotonic() >= end else _one_line(error)
             raise RejectedError(NOT_FETCHED, f"{parts.host}: {why}") from None
-        finally:
-            if connection is not None:
-                connection.close()
 
     def _connect(self, parts: Url) -> HTTPConnection:
         *others, last = [self._connection(parts, address) for address in self._resolve(parts)]
@@ -168,7 +164,9 @@ class Fetcher:
             server_hostname=host,
         )
 
-    def _read(self, response: BaseHTTPResponse, end: float) -> bytes:
+    def _read(self, response: BaseHTTPResponse) -> bytes | str:
+        if response.status in _REDIRECTS and response.headers.get("Location"):
+            return str(response.headers["Location"])
         if response.status != 200:
             raise RejectedError(NOT_FETCHED, f"status {response.status}")
         kind = response.headers.get("Content-Type", "nothing").partition(";")[0].strip().lower()
@@ -179,28 +177,30 @@ class Fetcher:
             content += piece
             if len(content) > self._limits.bytes:
                 raise RejectedError(IMAGE_TOO_LARGE, f"more than {self._limits.bytes:,} bytes")
-            if time.monotonic() >= end:
-                raise TimeoutError
         return bytes(content)
 
 
 @contextmanager
-def _ended_at(end: float, connection: HTTPConnection) -> Iterator[None]:
-    """Shuts the connection at a time, also where a server sends a byte now and then, which keeps it alive else."""
+def _ended_at(end: float, connection: HTTPConnection) -> Iterator[Event]:
+    """Shuts the connection at a time, also where a server sends a byte now and then, which keeps it alive else.
+
+    Gives an event that says that this has happened.
+    """
+    ended = Event()
     connected = connection.sock
-    timer = Timer(max(0.0, end - time.monotonic()), _shut, (connected,))
+
+    def shut() -> None:
+        ended.set()
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(max(0.0, end - time.monotonic()), shut)
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield ended
     finally:
         timer.cancel()
-
-
-def _shut(connected: socket.socket | None) -> None:
-    with suppress(OSError):
-        if connected is not None:
-            connected.shutdown(socket.SHUT_RDWR)
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:
