@@ -94,7 +94,7 @@ def test_who_may_only_search_can_connect(secure_cluster: Cluster, admin: Elastic
     "credentials",
     [
         {"user": "elastic", "password": SECRET},
-        {"api_key": f"{SECRET}:{SECRET}"},
+        {"api_key": f"id:{SECRET}"},
         {"api_key": SECRET},
         {},
     ],

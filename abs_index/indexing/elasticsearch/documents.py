@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from abs_index.indexing.figures import FigureStream
 from abs_index.indexing.lexical import keyword
+from abs_index.indexing.schema import Row
 from abs_index.indexing.table import Table
 from abs_index.indexing.vectors import unit
 from abs_index.labels import ABS
@@ -85,18 +86,24 @@ class Documents:
         images = FigureStream(self._table.folder, self._image_vectors()) if self._vectors else None
         columns = [*_PLAIN, *(["pair_embedding"] if self._vectors else [])]
         order = _Order()
-        for batch in self._table.batches("pair", columns, _ROWS):
+        for batch in self._batches("pair", columns):
             rows = batch.select(list(_PLAIN)).to_pylist()
             pair_vectors = self._units(batch["pair_embedding"]) if self._vectors else [None] * len(rows)
             for row, vector in zip(rows, pair_vectors, strict=True):
                 document, figure = row["document"], row["figure"]
-                position = order.next(document, figure)
                 image = images.of(document, figure) if images else None
-                if self._wanted is None or document in self._wanted:
-                    yield self._made(row, position, vector, image)
+                yield self._made(row, order.next(document, figure), vector, image)
+
+    def _batches(self, row: Row, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Rows of the documents that are wanted."""
+        for batch in self._table.batches(row, columns, _ROWS):
+            if self._wanted is None:
+                yield batch
+            elif any(mask := [document in self._wanted for document in batch["document"].to_pylist()]):
+                yield batch.filter(pa.array(mask))
 
     def _image_vectors(self) -> Iterator[tuple[str, str, Floats | None]]:
-        for batch in self._table.batches("figure", ["document", "figure", "image_embedding"], _ROWS):
+        for batch in self._batches("figure", ["document", "figure", "image_embedding"]):
             keys = zip(batch["document"].to_pylist(), batch["figure"].to_pylist(), strict=True)
             for (document, figure), vector in zip(keys, self._units(batch["image_embedding"]), strict=True):
                 yield document, figure, vector

@@ -25,7 +25,7 @@ from abs_index.indexing.elasticsearch.patience import Patience
 from abs_index.indexing.elasticsearch.templates import (
     DEFAULT_ANALYZER,
     Layout,
-    check_analyzer,
+    check_layout,
     put_templates,
     templates,
 )
@@ -116,11 +116,12 @@ class _Push:
         self._layout = Layout.of(table, options.vectors, options.analyzer, options.settings)
 
     def run(self) -> PushReport:
-        check_analyzer(self._client, self._options.analyzer)
+        wanted_templates = templates(self._name, self._layout)
+        check_layout(self._client, wanted_templates, self._layout.analyzer)
         live = self._find_live()
         if live is not None and self._is_up_to_date(live):
             return self._report(live.index, live.meta.pairs, Loaded(), unchanged=live.meta.pairs)
-        put_templates(self._client, templates(self._name, self._layout))
+        put_templates(self._client, wanted_templates)
         wanted = versions(self._table)
         with DeadLetters(self._dead_letters()) as letters:
             index, there = self._target(live)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -74,6 +75,16 @@ class Templates:
         parts = {f"_component_template/{name}": body for name, body in self.components.items()}
         return {**parts, f"_index_template/{self.name}": self.index}
 
+    def composed(self) -> Json:
+        """Settings and mappings of an index that is made by them."""
+        settings: Json = {}
+        mappings: Json = {"properties": {}}
+        for body in self.components.values():
+            settings |= body["template"].get("settings", {})
+            part = body["template"].get("mappings", {})
+            mappings |= part | {"properties": mappings["properties"] | part.get("properties", {})}
+        return {"settings": settings, "mappings": mappings}
+
 
 def templates(name: str, layout: Layout) -> Templates:
     """The templates for the alias `name`. Needs no server."""
@@ -133,18 +144,25 @@ def _vectors(layout: Layout) -> Json:
 # on a cluster
 
 
-def check_analyzer(client: Elasticsearch, name: str) -> None:
-    """Raises MappingError where the cluster has no analyser of this name."""
+def check_layout(client: Elasticsearch, wanted: Templates, analyzer: str) -> None:
+    """Raises MappingError where the cluster lacks the analyser, or takes the vectors or settings not like this.
+
+    Nothing is created. Asking for the analyser itself would need the right to manage the whole cluster.
+    """
     from elasticsearch import BadRequestError
 
     with server_errors(client):
         try:
-            client.indices.analyze(analyzer=name, text="figures")
+            client.indices.simulate_template(
+                index_patterns=[f"abs-index-{secrets.token_hex(8)}-*"], priority=1, template=wanted.composed()
+            )
         except BadRequestError as error:
-            raise MappingError(
-                f"the cluster has no analyser {name!r} ({error_reason(error)}); nothing was created; choose another by "
-                "--analyzer"
-            ) from error
+            reason = error_reason(error)
+            if f"analyzer [{analyzer}]" in reason:
+                raise MappingError(
+                    f"the cluster has no analyser {analyzer!r}; nothing was created; choose another by --analyzer"
+                ) from error
+            raise MappingError(f"the server does not accept the layout: {reason}; nothing was created") from error
 
 
 def put_templates(client: Elasticsearch, wanted: Templates) -> None:
