@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from abs_index.cli import console
-from abs_index.cli.options import Device, DeviceOption, JsonOption, QuietOption, WorkersOption
+from abs_index.cli.options import (
+    Device,
+    DeviceOption,
+    ElasticsearchRequired,
+    InsecureOption,
+    JsonOption,
+    QuietOption,
+    WorkersOption,
+)
 from abs_index.cli.predict import ModelOption, TextRole
 
 if TYPE_CHECKING:
@@ -19,9 +27,7 @@ _WIDE = 2000
 
 
 def enrich(
-    elasticsearch: Annotated[
-        str, typer.Option("--elasticsearch", help="Address of the cluster.", metavar="URL", show_default=False)
-    ],
+    elasticsearch: ElasticsearchRequired,
     name: Annotated[str, typer.Option("--name", help="The index, or an alias of one.", show_default=False)],
     image_field: Annotated[
         str,
@@ -91,7 +97,7 @@ def enrich(
         ),
     ] = Path("dead-letters.jsonl"),
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where any figure got no labels.")] = False,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Allow plain HTTP to another machine.")] = False,
+    insecure: InsecureOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

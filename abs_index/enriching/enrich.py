@@ -184,7 +184,20 @@ class _Run:
         fresh = read_again(self._client, self._patience, self._target, self._fields, documents)
         there = {document.id for document in fresh}
         self._give_up([document for document in documents if document.id not in there], GONE)
-        return [document for batch in self._labeller.label(self._find(fresh)) for document in batch]
+        labelled = [document for batch in self._labeller.label(self._find(fresh)) for document in batch]
+        return [document for document in labelled if not self._has_arrived(document)]
+
+    def _has_arrived(self, document: UserDocument) -> bool:
+        """Whether an update was done though its answer was lost: then the document was changed, but by us."""
+        if any(element.labels for element in document.elements):
+            return False
+        for element in document.elements:
+            element.labels = self._labeller.made(element.mark)
+        ours = any(element.labels for element in document.elements)
+        if ours:
+            self._settle([document])
+            self.summary.written += 1
+        return ours
 
     def _write(self, documents: Sequence[UserDocument]) -> Written:
         changed = [document for document in documents if any(element.labels for element in document.elements)]

@@ -81,6 +81,10 @@ class Labeller:
         if closed:
             yield closed
 
+    def made(self, mark: str) -> Json | None:
+        """The labels with this mark, where they were made here and lately."""
+        return self._known.get(mark) or None
+
     def _load(self, item: _Item) -> _Item:
         if isinstance(item, Element) and not item.reason:
             try:
