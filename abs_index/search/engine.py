@@ -64,8 +64,11 @@ class Engine(Protocol[Key]):
         Raises UsageError where there is none, or several.
         """
 
-    def image_vector(self, figure: Key) -> Floats:
-        """The image embedding (image_dim,) of a figure. Raises UsageError where it has none."""
+    def looks_of(self, name: str) -> tuple[Floats, Key]:
+        """The image embedding (image_dim,) of a figure, and the figure, by name as in `find_figure`.
+
+        Raises UsageError as `find_figure`, and where the figure has no image that could be embedded.
+        """
 
     def details(self, figure: Key) -> FigureDetails:
         """A figure with all its pairs."""

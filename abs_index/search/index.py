@@ -171,8 +171,7 @@ class Index:
     def _looks(self, figure: str | None, image: ImageLike | None) -> tuple[Floats, Any]:
         """The image embedding (image_dim,) to compare with, and the figure of the index that has it, or None."""
         if figure is not None and image is None:
-            found = self._engine.find_figure(figure)
-            return self._engine.image_vector(found), found
+            return self._engine.looks_of(figure)
         if image is not None and figure is None:
             return self._image_vector(image), None
         raise UsageError("give either a figure of the index or an image")

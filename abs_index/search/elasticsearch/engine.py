@@ -24,6 +24,7 @@ from abs_index.search.elasticsearch.server import (
     Seen,
     Server,
     Steps,
+    key_of,
     of_figures,
     ranking,
     restricted,
@@ -125,7 +126,14 @@ class ElasticsearchEngine(Engine[str]):
     # figures
 
     def find_figure(self, name: str) -> str:
-        name = storable(name)
+        return key_of(self._find(storable(name)))
+
+    def looks_of(self, name: str) -> tuple[Floats, str]:
+        figure = self._find(storable(name))
+        return self._vectors.image_vector(figure), key_of(figure)
+
+    def _find(self, name: str) -> Answer:
+        """A pair of a figure, with all that `image_vector` needs."""
         whole = {"constant_score": {"filter": {"term": {"key": keyword(name)}}, "boost": 2}}
         inside = {"constant_score": {"filter": {"term": {"figure": name}}}}
         answer = self._server.ask(
@@ -136,9 +144,10 @@ class ElasticsearchEngine(Engine[str]):
                 "size": _MOST_CANDIDATES,
                 "aggs": {"figures": {"cardinality": {"field": "key"}}},
                 "_source": ["document", "figure"],
+                **self._vectors.to_fetch(),
             }
         )
-        found = answer["hits"]["hits"]
+        found: list[Answer] = answer["hits"]["hits"]
         if not found:
             raise UsageError(f"there is no figure {name!r} in this index; a search prints the ids that there are")
         if len(found) > 1 and figure_id(found[0]["_source"]) != name:
@@ -146,10 +155,7 @@ class ElasticsearchEngine(Engine[str]):
             more = f" and {count - len(found)} more" if count > len(found) else ""
             keys = ", ".join(figure_id(hit["_source"]) for hit in found)
             raise UsageError(f"{count} figures have the id {name!r}; name one of: {keys}{more}")
-        return str(found[0]["fields"]["key"][0])
-
-    def image_vector(self, figure: str) -> Floats:
-        return self._vectors.image_vector(figure)
+        return found[0]
 
     def details(self, figure: str) -> FigureDetails:
         answer = self._server.ask(
@@ -183,7 +189,7 @@ class ElasticsearchEngine(Engine[str]):
             passing = [*self._restriction(filters, query).clauses(), *of_figures(others)]
             bodies.append({**parts, **_ONE_A_FIGURE, "sort": _IN_ORDER, "query": restricted(None, passing)})
         answers = self._server.run(*(_hits(body) for body in bodies))
-        return {hit["fields"]["key"][0]: hit for hits in answers for hit in hits}
+        return {key_of(hit): hit for hits in answers for hit in hits}
 
 
 def _hits(body: Body) -> Steps[list[Answer]]:

@@ -25,7 +25,17 @@ from abs_index.indexing.structures import Structures
 from abs_index.indexing.vectors import Vectors
 from abs_index.model.base import Floats
 from abs_index.search.elasticsearch.dialect import Query
-from abs_index.search.elasticsearch.server import LIMIT, Body, Seen, Server, Steps, of_figures, restricted
+from abs_index.search.elasticsearch.server import (
+    LIMIT,
+    Answer,
+    Body,
+    Seen,
+    Server,
+    Steps,
+    key_of,
+    of_figures,
+    restricted,
+)
 from abs_index.search.elasticsearch.vectors import Restriction, VectorSource, without_image
 from abs_index.search.embedded.engine import group
 from abs_index.search.filters import Filters, owners_of
@@ -75,8 +85,13 @@ class FaissVectors(VectorSource):
         """Ends the threads of FAISS."""
         self._of.close()
 
-    def image_vector(self, key: str) -> Floats:
+    def to_fetch(self) -> Body:
         """See `VectorSource`."""
+        return {}
+
+    def image_vector(self, figure: Answer) -> Floats:
+        """See `VectorSource`."""
+        key = key_of(figure)
         vector = self._of.image_vectors.vector(self._figure(key))
         if vector is None:
             raise without_image(key)
@@ -169,7 +184,7 @@ class FaissVectors(VectorSource):
         keys = self._keys(figures.tolist())
         body = {"query": restricted(None, [query, *of_figures(keys)]), "size": len(keys), "_source": False}
         answer = self._server.ask({**body, "collapse": {"field": "key"}, "track_total_hits": False})
-        passing = {hit["fields"]["key"][0] for hit in answer["hits"]["hits"]}
+        passing = {key_of(hit) for hit in answer["hits"]["hits"]}
         return np.array([key in passing for key in keys], dtype=np.bool_)
 
     # names

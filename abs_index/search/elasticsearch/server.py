@@ -131,9 +131,14 @@ def seen(answer: Answer) -> dict[str, Seen]:
     """The figures of an answer, by key, in its order."""
     found = {}
     for hit in answer["hits"]["hits"]:
-        key = hit["fields"]["key"][0]
+        key = key_of(hit)
         found[key] = Seen(key, hit["_id"], hit["_score"] or 0.0, hit if "_source" in hit else None)
     return found
+
+
+def key_of(hit: Answer) -> str:
+    """The figure of a hit, where figures are grouped or their keys were asked for."""
+    return str(hit["fields"]["key"][0])
 
 
 def restricted(query: Query | None, filters: Sequence[Query]) -> Query:

@@ -13,7 +13,7 @@ from abs_index.model.base import Floats
 from abs_index.search.elasticsearch.dialect import Query
 from abs_index.search.elasticsearch.filters import clauses
 from abs_index.search.elasticsearch.hits import figure_id, shown
-from abs_index.search.elasticsearch.server import LIMIT, Answer, Body, Seen, Server, Steps, of_figures, seen
+from abs_index.search.elasticsearch.server import LIMIT, Answer, Body, Seen, Steps, of_figures, seen
 from abs_index.search.filters import Filters
 
 FIRST_PAIRS: Final[Query] = {"term": {"order": 0}}
@@ -52,8 +52,14 @@ class VectorSource(Protocol):
     ) -> Steps[list[Seen]]:
         """The k figures whose images are nearest to an image embedding (image_dim,)."""
 
-    def image_vector(self, key: str) -> Floats:
-        """The image embedding (image_dim,) of a figure. Raises UsageError where it has none."""
+    def to_fetch(self) -> Body:
+        """What a request that looks for a figure has to add, so that `image_vector` needs none of its own."""
+
+    def image_vector(self, figure: Answer) -> Floats:
+        """The image embedding (image_dim,) of a figure, from a hit that such a request brought.
+
+        Raises UsageError where it has none.
+        """
 
     def close(self) -> None:
         """Releases what it holds."""
@@ -61,9 +67,6 @@ class VectorSource(Protocol):
 
 class ServerVectors(VectorSource):
     """The vectors that lie with the pairs on the server."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
 
     def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
         """See `VectorSource`. With `show`, hits bring all that is shown of them."""
@@ -81,16 +84,16 @@ class ServerVectors(VectorSource):
         found = yield from _nearest(_Search("embedding.image", vector, filters), k, without)
         return [replace(each, pair=None) for each in found]
 
-    def image_vector(self, key: str) -> Floats:
+    def to_fetch(self) -> Body:
+        """See `VectorSource`. Not from the source: newer servers leave vectors out of it."""
+        return {"fields": ["embedding.image"]}
+
+    def image_vector(self, figure: Answer) -> Floats:
         """See `VectorSource`."""
-        body = {"query": {"term": {"key": key}}, "size": 1, "_source": ["document", "figure"]}
-        # Not from the source: newer servers leave vectors out of it.
-        answer = self._server.ask({**body, "fields": ["embedding.image"]})
-        for hit in answer["hits"]["hits"]:
-            if vector := hit.get("fields", {}).get("embedding.image"):
-                return np.array(vector, dtype=np.float32)
-            raise without_image(figure_id(hit["_source"]))
-        raise without_image(key)
+        vector = figure["fields"].get("embedding.image")
+        if not vector:
+            raise without_image(figure_id(figure["_source"]))
+        return np.array(vector, dtype=np.float32)
 
     def close(self) -> None:
         """Nothing is held here."""
@@ -115,7 +118,11 @@ class NoVectors(VectorSource):
         """Raises UsageError."""
         raise self._error
 
-    def image_vector(self, key: str) -> Floats:
+    def to_fetch(self) -> Body:
+        """Nothing is there to be fetched."""
+        return {}
+
+    def image_vector(self, figure: Answer) -> Floats:
         """Raises UsageError."""
         raise self._error
 

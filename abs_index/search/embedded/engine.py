@@ -131,12 +131,13 @@ class Embedded(Engine[int]):
             raise UsageError(f"{len(found)} figures have the id {name!r}; name one of: {keys}{more}")
         return int(found[0])
 
-    def image_vector(self, figure: int) -> Floats:
+    def looks_of(self, name: str) -> tuple[Floats, int]:
+        figure = self.find_figure(name)
         vector = self._of.image_vectors.vector(figure)
         if vector is None:
             (row,) = self._of.figures.take([figure], ["key"])
             raise UsageError(f"figure {row['key']!r} has no image that could be embedded; search by words instead")
-        return vector
+        return vector, figure
 
     def details(self, figure: int) -> FigureDetails:
         (row,) = self._of.figures.take([figure])
