@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import ssl
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ NEWEST_MAJOR: Final = 9
 # The client turns "application/json" into a type of its own version, which servers of other versions refuse: what
 # tells the version must not be asked with it.
 _ANY_TYPE = {"accept": "*/*"}
+
+# Where nobody handles logs, Python prints warnings, and the transport warns of each failure that we tell in one line.
+logging.getLogger("elastic_transport").addHandler(logging.NullHandler())
 
 
 def connect(
@@ -210,7 +214,7 @@ def cause_of(error: TransportError) -> str:
     """Why there is no answer, in a few words."""
     known = re.search(r"\[Errno -?\d+\] ([\w ]+)", f"{error.message} {error.errors}")
     if known:
-        return known[1].lower()
+        return known[1].strip().lower()
     return " ".join(str(error.message or type(error).__name__).split())[:200]
 
 

@@ -43,6 +43,17 @@ def clone(client: Elasticsearch, source: str, target: str, copies: Settings, pat
         patience.call(lambda: client.indices.put_settings(index=source, settings={"index": _NO_BLOCK}))
 
 
+def wait_for_copies(client: Elasticsearch, index: str, patience: Patience) -> None:
+    """Waits for all copies of a new index, half a minute at most: what only one node has taken goes with that node."""
+    waiting = client.options(ignore_status=408, request_timeout=60)
+    patience.call(lambda: waiting.cluster.health(index=index, wait_for_status="green", timeout="30s"))
+
+
+def is_whole(client: Elasticsearch, index: str, patience: Patience) -> bool:
+    """Whether the cluster has every shard of an index."""
+    return bool(patience.call(lambda: client.cluster.health(index=index))["status"] != "red")
+
+
 def _unless_there(request: Callable[[], Any]) -> None:
     from elasticsearch import BadRequestError
 

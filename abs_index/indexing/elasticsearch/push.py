@@ -119,12 +119,13 @@ class _Push:
         wanted_templates = templates(self._name, self._layout)
         check_layout(self._client, wanted_templates, self._layout.analyzer)
         live = self._find_live()
-        if live is not None and self._is_up_to_date(live):
+        usable = live is not None and indices.is_whole(self._client, live.index, self._patience)
+        if live is not None and usable and self._is_up_to_date(live):
             return self._report(live.index, live.meta.pairs, Loaded(), unchanged=live.meta.pairs)
         put_templates(self._client, wanted_templates)
         wanted = versions(self._table)
         with DeadLetters(self._dead_letters()) as letters:
-            index, there = self._target(live)
+            index, there = self._target(live, usable=usable)
             difference = compare(wanted, there)
             loaded, documents = self._load(index, wanted, difference, letters)
         pairs = self._finish(index, live, sum(version.pairs for version in wanted.values()) - loaded.refused)
@@ -177,8 +178,8 @@ class _Push:
         pairs = self._table.count("pair")
         return live.meta == self._meta(pairs) and indices.count(self._client, live.index, self._patience) == pairs
 
-    def _target(self, live: LiveIndex | None) -> tuple[str, Held]:
-        """The index that will be made whole, and what it holds."""
+    def _target(self, live: LiveIndex | None, *, usable: bool) -> tuple[str, Held]:
+        """The index that will be made whole, and what it holds. `usable` says whether all of `live` is there."""
         if self._options.in_place and live is not None:
             self._write_meta(live.index, self._meta())
             return live.index, self._held(live.index)
@@ -186,12 +187,13 @@ class _Push:
             there = self._held(index)
             if None not in there:
                 return index, there
-        if live is not None and self._fits(live.meta):
+        if live is not None and usable and self._fits(live.meta):
             there = self._held(live.index)
             if None not in there:
                 return self._clone(live.index), there
         index = aliases.new_index(self._name)
         indices.create(self._client, index, self._meta(), self._patience)
+        indices.wait_for_copies(self._client, index, self._patience)
         return index, {}
 
     def _held(self, index: str) -> Held:
@@ -203,7 +205,7 @@ class _Push:
         for left in reversed(self._own_indices()):
             if left.meta.complete or (live is not None and left.index == live.index):
                 continue
-            if self._fits(left.meta):
+            if self._fits(left.meta) and indices.is_whole(self._client, left.index, self._patience):
                 yield left.index
             else:
                 indices.delete(self._client, left.index, self._patience)
@@ -212,6 +214,7 @@ class _Push:
         index = aliases.new_index(self._name)
         indices.clone(self._client, source, index, self._layout.copies, self._patience)
         self._write_meta(index, self._meta())
+        indices.wait_for_copies(self._client, index, self._patience)
         return index
 
     # loading
