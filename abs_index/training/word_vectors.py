@@ -15,6 +15,10 @@ from torch import Tensor
 from abs_index.errors import CorpusError, MissingExtraError, ModelError, UsageError
 from abs_index.networks.paper.vocabulary import PAD, SPECIAL, UNKNOWN, PaperVocabulary, count_words, split_sentences
 from abs_index.recipe import PaperTextSettings
+from abs_index.training.checkpoint import read_tensors, write_tensors
+
+WORDS = "words.safetensors"
+FORMAT = "abs-index-words-1"
 
 _MOST_LINE_BYTES = 2**20
 _MOST_WORDS = 100_000_000
@@ -54,6 +58,25 @@ class WordTable:
         table[UNKNOWN] = table[len(SPECIAL) :].mean(0)
         assert not table[PAD].any()
         return cls(vocabulary, table, vocabulary.coverage(counts))
+
+    def save(self, folder: Path) -> None:
+        """Writes `folder`/words.safetensors: the vectors, and in its metadata the words. Raises ModelError."""
+        metadata = {"format": FORMAT, "words": "\n".join(self.vocabulary.words), "coverage": repr(self.coverage)}
+        write_tensors(folder / WORDS, {"vectors": self.vectors}, metadata)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote. Raises ModelError for a file that is missing, damaged or foreign."""
+        path = folder / WORDS
+        tensors, metadata = read_tensors(path)
+        try:
+            vocabulary = PaperVocabulary(metadata["words"].split("\n"))
+            vectors, coverage = tensors["vectors"], float(metadata["coverage"])
+        except (KeyError, ValueError):
+            raise ModelError(f"{path}: no vocabulary of this version; this version reads {FORMAT}") from None
+        if metadata.get("format") != FORMAT or len(vectors) != len(vocabulary):
+            raise ModelError(f"{path}: {len(vectors)} vectors for {len(vocabulary)} words, or of another version")
+        return cls(vocabulary, vectors, coverage)
 
 
 Vectors = dict[str, np.ndarray[Any, np.dtype[np.float32]]]

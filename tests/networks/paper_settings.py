@@ -12,7 +12,7 @@ TINY = PaperSettings(
     embedding_dim=24,
     image=PaperImageSettings(encoder="test_efficientnet", weights="random", size=40, decoder_channels=(6, 5, 4)),
     text=PaperTextSettings(
-        vocabulary=40,
+        vocabulary=20,
         word_dim=7,
         max_words=6,
         max_sentences=4,
