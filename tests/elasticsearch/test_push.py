@@ -48,7 +48,6 @@ def test_everything_arrives_with_all_its_fields(client: Elasticsearch, options: 
     assert document["abs"] == "text_more_abstract"
     assert document["prob"] == document["abs_prob"]["text_more_abstract"] == pytest.approx(0.6)
     assert (document["key"], document["order"]) == ("traffic#f1", 1)
-    assert document["figure_text"] == "Figure 1\nWaves in dense traffic on a ring road"
     assert not {"alt", "doi", "group", "licence"} & document.keys()  # what is empty is left out
     meta = live_index(client, options.name).meta
     assert (meta.complete, meta.pairs, meta.table) == (True, 6, Table.open(folder).identity)

@@ -33,8 +33,6 @@ _PLAIN: Final = (
 )  # fmt: skip
 """Columns of the table that are fields of the same name."""
 
-_FIGURE_TEXT: Final = ("label", "caption", "alt", "group_label", "group_caption")
-
 
 @dataclass(frozen=True, slots=True)
 class PairDocument:
@@ -125,8 +123,6 @@ class Documents:
         self._add_numbers(fields)
         fields["order"] = order
         fields["key"] = keyword(f"{row['document']}#{row['figure']}")
-        if text := "\n".join(row[name] for name in _FIGURE_TEXT if row[name]):
-            fields["figure_text"] = text
         if fingerprint := self._fingerprints.get(row["document"]):
             fields["fingerprint"] = fingerprint
         embedding = {"pair": pair, "image": image}
