@@ -73,10 +73,17 @@ class Server:
         return answer
 
     def analyse(self, text: str) -> list[str]:
-        """The terms that a text is found by."""
+        """The terms that a text is found by, in their order.
+
+        By way of a document that is never stored: the right to read suffices, while `_analyze` asks for that to manage.
+        """
         with server_errors(self.client):
-            answer = self.client.indices.analyze(index=self.index, field="text", text=text)
-        return [token["token"] for token in answer["tokens"]]
+            answer = self.client.termvectors(
+                index=self.index, doc={"text": text}, fields=["text"], field_statistics=False, offsets=False
+            )
+        terms = answer["term_vectors"].get("text", {}).get("terms", {})
+        placed = [(token["position"], term) for term, found in terms.items() for token in found["tokens"]]
+        return [term for _, term in sorted(placed)]
 
     def _send(self, bodies: Sequence[Body]) -> list[Answer | ApiError]:
         """An answer to each; an error of a request by itself is not raised, as whoever asked may know what it means."""
