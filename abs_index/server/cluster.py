@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -50,12 +50,14 @@ class Cluster:
         heap: str = "512m",
         port: int | None = None,
         settings: Mapping[str, object] | None = None,
+        java_options: Sequence[str] = (),
         product: Product = Product.ELASTICSEARCH,
     ) -> Self:
         """Starts a new server and returns when all its nodes are there and it is green.
 
         `folder` is where it keeps settings, data and logs; created where it is missing. Node `i` listens on
-        `port + i`, or on a free port. `settings` are added to those of every node. `secure` gives it TLS and users.
+        `port + i`, or on a free port. `settings` and `java_options` are added to those of every node. `secure` gives
+        it TLS and users.
 
         Raises ElasticsearchError where the server cannot be had or does not start, UsageError where a port is taken or
         `heap` is not a size.
@@ -72,7 +74,7 @@ class Cluster:
         account.require_way_to(program.home / "bin")
         account.require_way_to(folder / "node-1")
         made = [
-            Node(program, account, folder / f"node-{number}", *pair, heap)
+            Node(program, account, folder / f"node-{number}", *pair, heap, tuple(java_options))
             for number, pair in enumerate(zip(ports, free_ports(nodes), strict=True), 1)
         ]
         identity, access = new_identity(folder / "ca.crt") if secure else (None, Access())

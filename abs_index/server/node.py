@@ -46,6 +46,7 @@ class Node:
     port: int
     transport_port: int
     heap: str
+    java_options: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -132,7 +133,7 @@ class Node:
             f"{prefix}_JAVA_HOME": java,
             f"{prefix}_PATH_CONF": str(self.folder / "config"),
             f"{prefix}_TMPDIR": str(self.folder / "tmp"),
-            f"{prefix}_JAVA_OPTS": f"-Xms{self.heap} -Xmx{self.heap}",
+            f"{prefix}_JAVA_OPTS": " ".join((f"-Xms{self.heap}", f"-Xmx{self.heap}", *self.java_options)),
         }
 
     def last_words(self) -> str:

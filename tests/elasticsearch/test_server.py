@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
+import elasticsearch
 import pytest
 from elasticsearch import Elasticsearch
 
@@ -16,6 +18,11 @@ pytestmark = pytest.mark.clients
 
 def tokens(client: Elasticsearch, analyzer: str, text: str) -> list[str]:
     return [token["token"] for token in client.indices.analyze(analyzer=analyzer, text=text)["tokens"]]
+
+
+def test_client_is_the_one_asked_for() -> None:
+    wanted = os.environ.get("ABS_INDEX_TEST_CLIENT")
+    assert wanted is None or elasticsearch.__version__[0] == int(wanted)
 
 
 def test_version_is_the_one_asked_for(client: Elasticsearch, cluster: Server) -> None:
