@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from abs_index.enriching.reasons import CHANGING, GONE, NO_IMAGE, REFUSED
 from abs_index.enriching.summary import EnrichSummary, RejectsFile
 from abs_index.enriching.target import TargetIndex, add_fields, open_target
 from abs_index.enriching.writing import Refused, Written, write_updates
-from abs_index.errors import MappingError, UnreachableError, UsageError
+from abs_index.errors import AccessError, MappingError, UnreachableError, UsageError
 from abs_index.indexing.elasticsearch.dead_letters import DeadLetters
 from abs_index.indexing.elasticsearch.patience import Patience
 from abs_index.indexing.local import background
@@ -134,7 +134,7 @@ class _Run:
                 f"{self._options.image_field}; it has the fields: {known}"
             )
         if self.summary.written:
-            self._patience.call(lambda: self._client.indices.refresh(index=self._target.index))
+            self._refresh()
 
     def _begin_again(self) -> None:
         """Counts as before the scan; what was labelled in it will be found unchanged."""
@@ -153,7 +153,14 @@ class _Run:
         )
         self._rejects.restart()
 
+    def _refresh(self) -> None:
+        """Lets searches see what was written; where we have no right to, they see it a little later."""
+        with suppress(AccessError):
+            self._patience.call(lambda: self._client.indices.refresh(index=self._target.index))
+
     def _scan(self, progress: Progress) -> None:
+        if not self._options.dry_run:
+            self._refresh()  # what a run before this one wrote last must not be predicted again
         documents = read_documents(self._client, self._patience, self._target, self._query, self._fields)
         with closing(background(documents, 1, "reading")) as read:
             for batch in self._labeller.label(self._find(read)):
