@@ -1,0 +1,139 @@
+"""Figures in documents of any shape: found, and labelled without touching the rest."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abs_index.enriching.elements import Fields, Json, find_elements, partial_document
+
+PLAIN = Fields(("figure", "path"), ("figure", "caption"))
+DEEP = Fields(("a", "b", "path"), ("a", "title"))
+
+
+def found(source: Json, fields: Fields = PLAIN) -> list[tuple[str, str, str, str]]:
+    elements = find_elements(source, fields)
+    return [(element.place, element.image, element.text, element.reason) for element in elements]
+
+
+def test_text_is_the_nearest_above_the_image() -> None:
+    source = {
+        "a": [{"title": "One", "b": [{"path": "1"}, {"path": "2"}]}, {"title": "Two", "b": {"path": "3"}}, {"b": []}]
+    }
+    assert found(source, DEEP) == [
+        ("a[0].b[0]", "1", "One", ""),
+        ("a[0].b[1]", "2", "One", ""),
+        ("a[1].b", "3", "Two", ""),
+    ]
+
+
+def test_text_of_another_figure_is_never_taken() -> None:
+    source = {"figure": [{"path": "1", "caption": "One"}, {"path": "2"}], "figure.caption": "of whom?"}
+    assert [(image, text, reason) for _, image, text, reason in found(source)] == [
+        ("1", "One", ""),
+        ("2", "", "no text"),
+    ]
+
+
+def test_text_in_another_array_is_of_no_figure() -> None:
+    fields = Fields(("figure", "path"), ("notes", "text"))
+    two = {"figure": {"path": "1"}, "notes": [{"text": "x"}, {"text": "y"}]}
+    assert found(two, fields) == [("figure", "1", "", "text in another array")]
+    assert found(two | {"notes": [{"text": "x"}]}, fields) == [("figure", "1", "x", "")]
+
+
+def test_text_is_normalised_as_that_of_documents() -> None:
+    source = {"figure": {"path": "1", "caption": ["  Soft\u00adly \n\n spoken", "words. ", None, 7]}}
+    assert found(source)[0][2] == "Softly spoken words."
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "no image in the document"),
+        ("", "no image in the document"),
+        ([], "no image in the document"),
+        (7, "no image in the document"),
+        ({"x": 1}, "no image in the document"),
+        (["1", "2"], "several images in one field"),
+        (["1"], ""),
+        ([["1"]], ""),
+    ],
+)
+def test_values_of_the_image_field(value: Any, reason: str) -> None:
+    assert [entry[3] for entry in found({"figure": {"path": value, "caption": "x"}})] == [reason]
+
+
+def test_documents_without_the_object_have_no_figure() -> None:
+    for source in ({}, {"figure": None}, {"figure": "text"}, {"figure": []}, {"figure": [None, "x", 3]}):
+        assert found(source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "update"),
+    [
+        ({"figure": {"path": "1", "caption": "x"}}, {"figure": {"abs": 1}}),
+        ({"figure.path": "1", "figure.caption": "x"}, {"figure.abs": 1}),
+        ({"figure": [{"path": "1", "caption": "x"}, 5]}, {"figure": [{"path": "1", "caption": "x", "abs": 1}, 5]}),
+        (
+            {"x.y": 1, "figure": [[{"path": "1", "caption": "x"}]]},
+            {"figure": [[{"path": "1", "caption": "x", "abs": 1}]]},
+        ),
+    ],
+)
+def test_updates_hold_what_they_must_and_no_more(source: Json, update: Json) -> None:
+    (element,) = find_elements(source, PLAIN)
+    element.labels = {"abs": 1}
+    assert partial_document(source, [element], "") == update
+
+
+def test_updates_into_an_object_of_their_own() -> None:
+    fields = Fields(PLAIN.image, PLAIN.text, target="mine")
+    for source, update in (
+        ({"figure": {"path": "1", "caption": "x"}}, {"figure": {"mine": {"abs": 1}}}),
+        ({"figure.path": "1", "figure.caption": "x"}, {"figure.mine": {"abs": 1}}),
+        ({"figure": [{"path": "1", "caption": "x", "mine": {"k": 2}}]},
+         {"figure": [{"path": "1", "caption": "x", "mine": {"k": 2, "abs": 1}}]}),
+    ):  # fmt: skip
+        (element,) = find_elements(source, fields)
+        element.labels = {"abs": 1}
+        assert partial_document(source, [element], "mine") == update
+    (taken,) = find_elements({"figure": {"path": "1", "caption": "x", "mine": 3}}, fields)
+    assert taken.reason == "no place for labels"
+
+
+NAMES = st.sampled_from(["a", "b", "path", "title", "a.b", "b.path", "a.b.path", "other"])
+LEAVES = st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "text of it"])
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3))
+
+
+def merged(into: Any, update: Any) -> Any:
+    """What the server makes of a partial update: objects are merged, everything else is replaced."""
+    if not (isinstance(into, dict) and isinstance(update, dict)):
+        return update
+    return into | {key: merged(into.get(key), value) for key, value in update.items()}
+
+
+def without(value: Any) -> Any:
+    if isinstance(value, list):
+        return [without(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without(item) for key, item in value.items() if key.rpartition(".")[2] != "abs"}
+    return value
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=4))
+def test_any_document_keeps_all_but_its_labels(source: Json) -> None:
+    before = copy.deepcopy(source)
+    good = [element for element in find_elements(source, DEEP) if not element.reason]
+    for number, element in enumerate(good):
+        element.labels = {"abs": number}
+    after = merged(copy.deepcopy(before), partial_document(source, good, ""))
+    assert without(after) == before
+    again = [element for element in find_elements(after, DEEP) if not element.reason]
+    assert [(element.place, element.image) for element in again] == [(element.place, element.image) for element in good]
+    assert [element.container[f"{element.prefix}abs"] for element in again] == list(range(len(good)))
