@@ -274,6 +274,35 @@ def test_indices_of_other_names_and_of_others_stay(client: Elasticsearch, folder
     assert first not in indices(client, options.name)
 
 
+def test_an_old_index_that_has_another_alias_stays(client: Elasticsearch, folder: Path, options: PushOptions) -> None:
+    first = push(folder, client, options).index
+    client.indices.put_alias(index=first, name=f"{options.name}-frozen")
+    change(folder, ["d1"])
+    report = push(folder, client, replace(options, keep=0))
+    assert report.removed == ()
+    assert indices(client, options.name) == [first, report.index]
+
+
+def lose_shard(client: Elasticsearch, index: str) -> None:
+    """Takes the only copy of the only shard from its node."""
+    (node,) = client.nodes.info()["nodes"].values()
+    client.indices.put_settings(index=index, settings={"index.routing.allocation.exclude._name": node["name"]})
+    cancel = {"index": index, "shard": 0, "node": node["name"], "allow_primary": True}
+    client.cluster.reroute(commands=[{"cancel": cancel}])
+
+
+def test_what_has_lost_a_shard_is_made_anew(client: Elasticsearch, folder: Path, options: PushOptions) -> None:
+    interrupted_push(folder, client, options)
+    (left,) = indices(client, options.name)
+    lose_shard(client, left)
+    live = push(folder, client, options).index
+    assert indices(client, options.name) == [live]
+    lose_shard(client, live)
+    report = push(folder, client, options)
+    assert (report.sent, report.index != live) == (40, True)
+    assert_same(client, options.name, folder)
+
+
 def test_only_one_of_two_pushes_at_once_wins(
     client: Elasticsearch, folder: Path, options: PushOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,7 +317,7 @@ def test_only_one_of_two_pushes_at_once_wins(
     winners: list[str] = []
     for _ in range(2):
         monkeypatch.setattr(pushing.aliases, "flip", late)
-        monkeypatch.setattr(pushing._Push, "_unfinished", lambda self, live: iter(()))
+        monkeypatch.setattr(pushing._Push, "_unfinished", lambda self: iter(()))
         with pytest.raises(AliasError, match="changed by another push at the same time"):
             push(folder, client, options)
         assert live_index(client, options.name).index == winners[-1]

@@ -11,7 +11,6 @@ An index without our `_meta` is not ours and is never changed.
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -63,10 +62,11 @@ class IndexMeta(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class LiveIndex:
-    """An index of ours: its own name, and what it says of itself."""
+    """An index of ours: its own name, what it says of itself, and where that was asked for, its aliases."""
 
     index: str
     meta: IndexMeta
+    aliases: frozenset[str] = frozenset()
 
 
 def check_name(name: str) -> str:
@@ -80,8 +80,9 @@ def check_name(name: str) -> str:
 
 
 def new_index(name: str) -> str:
-    """A name for a new index behind the alias `name`; names sort by time."""
-    return f"{name}{_MARK}{datetime.now(UTC):%Y%m%d%H%M%S}-{secrets.token_hex(2)}"
+    """A name for a new index behind the alias `name`. Names sort by time: the last digits are parts of a second."""
+    now = datetime.now(UTC)
+    return f"{name}{_MARK}{now:%Y%m%d%H%M%S}-{now.microsecond * 2**16 // 10**6:04x}"
 
 
 def pattern(name: str) -> str:
@@ -148,15 +149,15 @@ def _parse(found: Any, what: str) -> IndexMeta:
 
 
 def own_indices(client: Elasticsearch, name: str) -> list[LiveIndex]:
-    """All indices that were made for the alias `name`, of this schema version, the oldest first."""
+    """All indices that were made for the alias `name`, of this schema version, the oldest first, with their aliases."""
     ours = re.compile(re.escape(name + _MARK) + r"\d{14}-[0-9a-f]{4}")
     with server_errors(client):
-        mappings = client.indices.get_mapping(index=pattern(name), expand_wildcards="open").body
+        there = client.indices.get(index=pattern(name), expand_wildcards="open", features=["aliases", "mappings"]).body
     found = []
-    for index, content in sorted(mappings.items()):
+    for index, content in sorted(there.items()):
         meta = _meta(content)
         if ours.fullmatch(index) and isinstance(meta, dict) and meta.get("schema_version") == SCHEMA:
-            found.append(LiveIndex(index, _parse(meta, f"index {index!r}")))
+            found.append(LiveIndex(index, _parse(meta, f"index {index!r}"), frozenset(content["aliases"])))
     return found
 
 

@@ -183,7 +183,7 @@ class _Push:
         if self._options.in_place and live is not None:
             self._write_meta(live.index, self._meta())
             return live.index, self._held(live.index)
-        for index in self._unfinished(live):
+        for index in self._unfinished():
             there = self._held(index)
             if None not in there:
                 return index, there
@@ -200,10 +200,10 @@ class _Push:
         indices.refresh(self._client, index, self._patience)
         return held(self._client, index, self._patience)
 
-    def _unfinished(self, live: LiveIndex | None) -> Iterator[str]:
+    def _unfinished(self) -> Iterator[str]:
         """What earlier pushes left, the newest first; what is of no use is deleted."""
         for left in reversed(self._own_indices()):
-            if left.meta.complete or (live is not None and left.index == live.index):
+            if left.meta.complete or left.aliases:
                 continue
             if self._fits(left.meta) and indices.is_whole(self._client, left.index, self._patience):
                 yield left.index
@@ -274,8 +274,8 @@ class _Push:
         return self._patience.call(lambda: aliases.own_indices(self._client, self._name))
 
     def _remove_old(self, index: str) -> tuple[str, ...]:
-        """Deletes indices of ours that are older than this one, but for the last that are kept."""
-        older = [each for each in self._own_indices() if each.index < index]
+        """Deletes indices of ours that are older than this one, but for the last that are kept, and those in use."""
+        older = [each for each in self._own_indices() if each.index < index and not each.aliases]
         whole = [each.index for each in older if each.meta.complete]
         kept = whole[len(whole) - self._options.keep :] if self._options.keep else []
         removed = tuple(each.index for each in older if each.index not in kept)
