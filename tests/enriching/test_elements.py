@@ -106,9 +106,29 @@ def test_updates_into_an_object_of_their_own() -> None:
     assert taken.reason == "no place for labels"
 
 
-NAMES = st.sampled_from(["a", "b", "path", "title", "a.b", "b.path", "a.b.path", "other"])
 LEAVES = st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "text of it"])
-VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3))
+JUNK = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["path", "b", "x.y"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def in_arrays(objects: st.SearchStrategy[Json]) -> st.SearchStrategy[Any]:
+    """An object, or arrays of objects with other things between them."""
+    return objects | st.lists(objects | JUNK, max_size=4) | st.lists(st.lists(objects, max_size=2), max_size=2)
+
+
+FILES = st.fixed_dictionaries({"path": st.sampled_from(["1.png", "2.png"])}, optional={"other": JUNK})
+SECTIONS = st.fixed_dictionaries(
+    {"title": st.sampled_from(["One", "Two"])}, optional={"b": in_arrays(FILES), "b.path": st.just("3.png"), "c": JUNK}
+)
+DOCUMENTS = st.fixed_dictionaries(
+    {"a": in_arrays(SECTIONS)},
+    optional={"a.b": FILES, "a.b.path": st.just("4.png"), "a.title": st.just("x"), "d": JUNK},
+)
 
 
 def merged(into: Any, update: Any) -> Any:
@@ -126,7 +146,7 @@ def without(value: Any) -> Any:
     return value
 
 
-@given(st.dictionaries(NAMES, VALUES, max_size=4))
+@given(DOCUMENTS)
 def test_any_document_keeps_all_but_its_labels(source: Json) -> None:
     before = copy.deepcopy(source)
     good = [element for element in find_elements(source, DEEP) if not element.reason]
