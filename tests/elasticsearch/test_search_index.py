@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,15 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from abs_index.errors import ModelMismatchError, QueryError, UsageError
+from abs_index.errors import AliasError, ModelMismatchError, QueryError, UsageError
 from abs_index.indexing.elasticsearch.aliases import live_index, write_meta
+from abs_index.indexing.structures import Structures
+from abs_index.indexing.table import Table
+from abs_index.labels import ABS, KINDS, ROLES
 from abs_index.search.elasticsearch import engine, faiss, server, vectors
+from abs_index.search.elasticsearch.filters import clauses
 from abs_index.search.filters import Filters
 from abs_index.search.hits import Hit
 from abs_index.search.index import Index
 from tests.elasticsearch.loading import load, loaded
 from tests.fakes import IMAGE_DIM, PAIR_DIM, FakeModel
-from tests.search.tables import DOCUMENTS, DocumentRow, FigureRow, PairRow, write_index
+from tests.search.tables import DOCUMENTS, DocumentRow, FigureRow, PairRow, append, write_index
+from tests.search.test_filters import JOURNALS, some
 from tests.search.test_index import (  # noqa: F401
     test_a_figure_comes_once_with_its_best_pair,
     test_a_hit_says_all_that_is_shown,
@@ -126,6 +132,35 @@ def test_another_model_is_refused(cluster: Any, pushed: str) -> None:
         assert opened.search("traffic")  # words need no model
         with pytest.raises(ModelMismatchError, match="built with model 'fake'"):
             opened.similar(image=Image.new("RGB", (4, 4)))
+
+
+# filters
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    abs=some(ABS),
+    role=some(ROLES),
+    kind=some(KINDS[:5]),
+    source=some(["one", "two", "tests", "three"]),
+    journal=some(JOURNALS),
+    language=some(["en", "fr"]),
+    document=some(["traffic", "turbine", "old"]),
+    min_prob=st.none() | st.sampled_from([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]),
+    year=st.none() | st.sampled_from(["2015", "2010..2020", "..2015", "2016..", "1990..1991"]),
+)
+def test_filters_let_the_same_pairs_pass(client: Elasticsearch, pushed: str, folder: Path, **values: Any) -> None:
+    filters = Filters.of(**values)
+    structures = _structures(folder)
+    mask = filters.pair_mask(structures.pairs, structures.figures)
+    expected = {row["pair"] for row in structures.pairs.take(np.flatnonzero(mask), ["pair"])}
+    answer = server.Server(client, pushed).ask({"query": server.restricted(None, clauses(filters)), "size": 100})
+    assert {hit["_id"] for hit in answer["hits"]["hits"]} == expected
+
+
+@lru_cache(1)
+def _structures(folder: Path) -> Structures:
+    return Structures.open(folder)
 
 
 # words
@@ -312,3 +347,27 @@ def test_a_folder_of_another_state_is_refused(cluster: Any, pushed: str, tmp_pat
         Index.connect(cluster.url, pushed, vectors="faiss")
     with pytest.raises(UsageError, match="valid are elasticsearch, faiss"):
         Index.connect(cluster.url, pushed, vectors="both")  # type: ignore[arg-type]
+
+
+def test_an_open_index_shows_its_state_until_it_is_gone(
+    cluster: Any, client: Elasticsearch, name: str, tmp_path: Path
+) -> None:
+    folder = write_index(tmp_path / "index", [DocumentRow("a", [FigureRow("f", [PairRow("zebra")])])])
+    load(client, name, folder)
+    with Index.connect(cluster.url, name) as before:
+        table = Table.open(folder)
+        append(table, [DocumentRow("b", [FigureRow("f", [PairRow("zebra")])])])
+        table.mark_published()
+        load(client, name, folder)
+        assert ids(before.search("zebra")) == ["a#f"]
+        with Index.connect(cluster.url, name) as after:
+            assert sorted(ids(after.search("zebra"))) == ["a#f", "b#f"]
+        client.indices.delete(index=before._engine._server.index)
+        for search in (
+            lambda: before.search("zebra"),
+            lambda: before.search("zebr*"),
+            lambda: before.similar("a#f"),
+            lambda: before._engine.both("zebra", np.ones(IMAGE_DIM, dtype=np.float32), 10, Filters()),
+        ):
+            with pytest.raises(AliasError, match="open the index again"):
+                search()

@@ -113,6 +113,8 @@ class ElasticsearchEngine(Engine[str]):
         try:
             return (yield from ranking(body, k))
         except BadRequestError as error:
+            if parsed is None:
+                raise
             raise QueryError(f"query: the cluster does not take it ({error_reason(error)})") from error
 
     def _restriction(self, filters: Filters, query: str = "") -> Restriction:

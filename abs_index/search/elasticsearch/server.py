@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from abs_index.errors import AliasError
 from abs_index.indexing.elasticsearch.connection import server_errors
 from abs_index.search.elasticsearch.dialect import Query
 from abs_index.search.engine import Found
@@ -55,7 +57,7 @@ class Server:
         """Lets all of them run to their end; requests that are open at the same time are sent together."""
         results: dict[int, Result] = {}
         answers: list[tuple[int, Answer | ApiError | None]] = [(number, None) for number in range(len(running))]
-        with server_errors(self.client):
+        with self._errors():
             while answers:
                 waiting: list[tuple[int, Body]] = []
                 for number, answer in answers:
@@ -77,13 +79,23 @@ class Server:
 
         By way of a document that is never stored: the right to read suffices, while `_analyze` asks for that to manage.
         """
-        with server_errors(self.client):
+        with self._errors():
             answer = self.client.termvectors(
                 index=self.index, doc={"text": text}, fields=["text"], field_statistics=False, offsets=False
             )
         terms = answer["term_vectors"].get("text", {}).get("terms", {})
         placed = [(token["position"], term) for term, found in terms.items() for token in found["tokens"]]
         return [term for _, term in sorted(placed)]
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            with server_errors(self.client):
+                yield
+        except AliasError as error:
+            raise AliasError(
+                f"{self.index}: is no longer on the cluster, as a newer push has replaced it; open the index again"
+            ) from error
 
     def _send(self, bodies: Sequence[Body]) -> list[Answer | ApiError]:
         """An answer to each; an error of a request by itself is not raised, as whoever asked may know what it means."""
