@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from abs_index.enriching.elements import Json
 from abs_index.enriching.reading import UserDocument
-from abs_index.errors import PushError
+from abs_index.errors import AccessError, AliasError, PushError
 from abs_index.indexing.elasticsearch.connection import blocked, is_blocked, reason_of
 from abs_index.indexing.elasticsearch.patience import TRANSIENT, Patience
 
@@ -46,7 +46,8 @@ def write_updates(
 ) -> Written:
     """Sends partial updates, each guarded by the sequence number that was read, and sends again what may pass later.
 
-    Raises PushError where the index takes nothing any more, or the server stays away.
+    Raises PushError where the index takes nothing any more, or the server stays away; AccessError, AliasError (the
+    index is gone).
     """
     written = Written()
     # The standard library writes numbers of any length and half surrogates as they were read.
@@ -90,15 +91,24 @@ def _send_all(client: Elasticsearch, patience: Patience, updates: Sequence[_Upda
                 written.done.append(document)
             elif status == 409:
                 written.changed.append(document)
-            elif status == 404:
+            elif status == 404 and cause.get("type") == "document_missing_exception":
                 written.gone.append(document)
-            elif is_blocked(status, reason):
-                raise PushError(blocked(reason))
-            elif status in TRANSIENT:
+            elif status in TRANSIENT and not is_blocked(status, reason):
                 busy.append(update)
             else:
+                _check_index(status, cause, reason)
                 written.refused.append(Refused(document, update.body, status, reason))
     return busy
+
+
+def _check_index(status: int, cause: Any, reason: str) -> None:
+    """Raises where it is not the document that is at fault."""
+    if is_blocked(status, reason):
+        raise PushError(blocked(reason))
+    if status in (401, 403):
+        raise AccessError(f"the rights do not suffice to write ({reason})")
+    if cause.get("type") in ("index_not_found_exception", "index_closed_exception"):
+        raise AliasError(f"the index is gone ({reason})")
 
 
 def _send(client: Elasticsearch, chunk: Sequence[_Update]) -> list[tuple[int, Any]]:

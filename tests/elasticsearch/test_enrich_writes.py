@@ -16,7 +16,7 @@ from elasticsearch import Elasticsearch
 
 from abs_index.enriching import enrich as enriching
 from abs_index.enriching.enrich import enrich
-from abs_index.errors import PushError
+from abs_index.errors import AliasError, PushError
 from abs_index.model.base import ImageFeatures
 from tests.elasticsearch.own_index import FIGURE, Json, figure, make_index, options, state, write_images
 from tests.fakes import FakeModel
@@ -193,6 +193,13 @@ def test_index_that_becomes_read_only_ends_the_run(client: Elasticsearch, name: 
     assert enrich(client, name, FakeModel(), options(images, dry_run=True)).labelled == 12
     client.indices.put_settings(index=name, settings={setting: None})
     assert enrich(client, name, FakeModel(), options(images)).labelled == 12
+
+
+@pytest.mark.parametrize("what", ["close", "delete"])
+def test_index_that_goes_away_ends_the_run(client: Elasticsearch, name: str, images: Path, what: str) -> None:
+    make_index(client, name, {"figure": FIGURE}, figures(4))
+    with pytest.raises(AliasError):
+        enrich(client, name, MeddlingModel(lambda: getattr(client.indices, what)(index=name)), options(images))
 
 
 def test_texts_of_ten_megabytes(client: Elasticsearch, name: str, images: Path) -> None:
