@@ -19,11 +19,11 @@ from abs_index.corpus.document import Document
 from abs_index.corpus.pairs import pair_document
 from abs_index.corpus.read import read_corpus
 from abs_index.indexing.build import build_index
+from tests.commands import named_commands
 from tests.fakes import FakeModel
 
 ROOT = Path(__file__).parents[1]
-GROUP = typer.main.get_command(app)
-CONTEXT = typer.Context(GROUP, info_name="abs-index")
+COMMANDS = named_commands(typer.main.get_command(app))
 
 
 def fenced(document: str, language: str) -> list[str]:
@@ -46,7 +46,7 @@ def test_reference_of_commands_is_current() -> None:
 @pytest.mark.parametrize("line", [line for line in command_lines() if line.startswith("abs-index ")])
 def test_commands_in_documents_exist(line: str) -> None:
     name, *arguments = shlex.split(line.partition(" > ")[0])[1:]
-    command = GROUP.get_command(CONTEXT, name)
+    command = COMMANDS.get(f"{name} {arguments[0] if arguments else ''}", COMMANDS.get(name))
     assert command, f"there is no command {name}"
     options = {option for parameter in command.params for option in parameter.opts}
     assert {argument for argument in arguments if argument.startswith("-")} <= options
