@@ -212,6 +212,25 @@ def test_what_was_interrupted_in_place_is_made_whole(client: Elasticsearch, fold
     assert_same(client, options.name, folder)
 
 
+def test_a_push_that_was_killed_just_before_its_alias_moved(
+    client: Elasticsearch, folder: Path, options: PushOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push(folder, client, options)
+    change(folder, ["d1"])
+
+    def killed(*arguments: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pushing.aliases, "flip", killed)
+        with pytest.raises(Stopped):
+            push(folder, client, options)
+    whole = indices(client, options.name)[-1]
+    report = push(folder, client, options)
+    assert (report.index, report.sent, report.deleted) == (whole, 0, 0)
+    assert_same(client, options.name, folder)
+
+
 def test_a_leftover_of_another_kind_is_removed(client: Elasticsearch, folder: Path, options: PushOptions) -> None:
     interrupted_push(folder, client, options)
     report = push(folder, client, replace(options, vectors="faiss"))
@@ -291,6 +310,7 @@ def lose_shard(client: Elasticsearch, index: str) -> None:
     client.cluster.reroute(commands=[{"cancel": cancel}])
 
 
+@pytest.mark.filterwarnings("ignore:The .state. field in the response to the reroute API")
 def test_what_has_lost_a_shard_is_made_anew(client: Elasticsearch, folder: Path, options: PushOptions) -> None:
     interrupted_push(folder, client, options)
     (left,) = indices(client, options.name)
@@ -317,7 +337,7 @@ def test_only_one_of_two_pushes_at_once_wins(
     winners: list[str] = []
     for _ in range(2):
         monkeypatch.setattr(pushing.aliases, "flip", late)
-        monkeypatch.setattr(pushing._Push, "_unfinished", lambda self: iter(()))
+        monkeypatch.setattr(pushing._Push, "_unfinished", lambda self, live: iter(()))
         with pytest.raises(AliasError, match="changed by another push at the same time"):
             push(folder, client, options)
         assert live_index(client, options.name).index == winners[-1]

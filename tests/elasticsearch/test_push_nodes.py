@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
+from abs_index.errors import PushError
+from abs_index.indexing.elasticsearch import indices
 from abs_index.indexing.elasticsearch import push as pushing
 from abs_index.indexing.elasticsearch.bulk import largest_request
 from abs_index.indexing.elasticsearch.connection import connect
@@ -121,3 +126,49 @@ def test_a_document_that_is_too_large(
     (letter,) = [orjson.loads(line) for line in (tmp_path / "dead.jsonl").read_bytes().splitlines()]
     assert (letter["id"], letter["status"]) == ("huge-f1-0", 413)
     assert "huge-f1-0" not in on_server(small, options.name)
+
+
+@contextmanager
+def full_disk(client: Elasticsearch) -> Iterator[None]:
+    """Makes the server think so: it wants more free space than any disk has."""
+    names = ("low", "high", "flood_stage")
+    disk = "cluster.routing.allocation.disk"
+    settings = {f"{disk}.watermark.{name}": "900pb" for name in names} | {f"{disk}.threshold_enabled": True}
+    settings["cluster.info.update.interval"] = "10s"
+    client.cluster.put_settings(persistent=settings)
+    yield
+    client.cluster.put_settings(persistent=dict.fromkeys(settings))
+
+
+def test_a_disk_that_is_full(small: Elasticsearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server finds it out by itself: no place for a new index, and no documents any more for one that is there."""
+    monkeypatch.setattr(indices, "_SECONDS_FOR_COPIES", 2)
+    folder = write_index(tmp_path / "index", documents(5))
+    options = PushOptions("test-full", patience=60)
+    push(folder, small, options)
+    change(folder, add=documents(1, 50))
+    with full_disk(small):
+        wait_until(lambda: "blocks" in settings_of(small, "test-full"))
+        with pytest.raises(PushError, match=r"no place for index .*watermark.*make room"):
+            push(folder, small, PushOptions("test-no-place"))
+        with pytest.raises(PushError, match=r"disk of the cluster is too full.*free space"):
+            push(folder, small, replace(options, in_place=True))
+    wait_until(lambda: "blocks" not in settings_of(small, "test-full"))
+    assert len(on_server(small, "test-full")) == 20
+    for name in ("test-full", "test-no-place"):
+        push(folder, small, replace(options, name=name))
+        assert_same(small, name, folder)
+
+
+def settings_of(client: Elasticsearch, name: str) -> dict[str, object]:
+    (found,) = client.indices.get_settings(index=name).values()
+    index: dict[str, object] = found["settings"]["index"]
+    return index
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """The server looks at its disks every ten seconds."""
+    deadline = time.monotonic() + 90
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from abs_index.errors import PushError
 from abs_index.indexing.elasticsearch.aliases import IndexMeta, as_mapping
 from abs_index.indexing.elasticsearch.patience import Patience
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 _LOADING = {"refresh_interval": "-1"}
 """Settings of an index that is loaded and not searched yet."""
+
+_SECONDS_FOR_COPIES = 30
 
 _NO_BLOCK = {"blocks.write": None}
 
@@ -44,9 +47,27 @@ def clone(client: Elasticsearch, source: str, target: str, copies: Settings, pat
 
 
 def wait_for_copies(client: Elasticsearch, index: str, patience: Patience) -> None:
-    """Waits for all copies of a new index, half a minute at most: what only one node has taken goes with that node."""
+    """Waits for all copies of a new index, half a minute at most: what only one node has taken goes with that node.
+
+    Raises PushError where there is no place even for one copy, as where all disks are too full.
+    """
     waiting = client.options(ignore_status=408, request_timeout=60)
-    patience.call(lambda: waiting.cluster.health(index=index, wait_for_status="green", timeout="30s"))
+    health = patience.call(
+        lambda: waiting.cluster.health(index=index, wait_for_status="green", timeout=f"{_SECONDS_FOR_COPIES}s")
+    )
+    if health["status"] == "red":
+        raise PushError(
+            f"the cluster finds no place for index {index!r} ({_why_no_place(client, index, patience)}); make room or "
+            "add a node, then run the same command again"
+        )
+
+
+def _why_no_place(client: Elasticsearch, index: str, patience: Patience) -> str:
+    told = patience.call(lambda: client.cluster.allocation_explain(index=index, shard=0, primary=True))
+    for node in told.get("node_allocation_decisions", ()):
+        for decider in node.get("deciders", ()):
+            return str(decider["explanation"])[:300]
+    return str(told.get("allocate_explanation") or "its shards have no node")
 
 
 def is_whole(client: Elasticsearch, index: str, patience: Patience) -> bool:

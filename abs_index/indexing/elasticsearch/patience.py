@@ -35,7 +35,7 @@ def is_transient(error: ApiError | TransportError) -> bool:
 
 
 class Patience:
-    """How long all requests of one push together may go without any success.
+    """How long all requests of one push together may fail without any success in between.
 
     Pauses grow from 0.2 to 30 seconds and are drawn by chance below that, so that many clients, or many threads, do
     not come back at the same moment. Safe to share between threads.
@@ -44,12 +44,12 @@ class Patience:
     def __init__(self, seconds: float, url: str) -> None:
         self._seconds = seconds
         self._url = url
-        self._last = time.monotonic()
+        self._failing_since: float | None = None
         self._stop = Event()
 
     def progressed(self) -> None:
-        """Something succeeded: the time starts again."""
-        self._last = time.monotonic()
+        """Something succeeded: the next failure is the first again."""
+        self._failing_since = None
 
     def stop(self) -> None:
         """Ends all pauses, in all threads, with CancelledError."""
@@ -60,7 +60,9 @@ class Patience:
 
         Raises PushError where there was no success for too long.
         """
-        if time.monotonic() - self._last > self._seconds:
+        now = time.monotonic()
+        since = self._failing_since = self._failing_since or now
+        if now - since > self._seconds:
             raise PushError(
                 f"{self._url}: no progress for {self._seconds:.0f} s ({reason}); what was loaded stays, run the same "
                 "command again to go on"

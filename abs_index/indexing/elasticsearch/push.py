@@ -183,7 +183,7 @@ class _Push:
         if self._options.in_place and live is not None:
             self._write_meta(live.index, self._meta())
             return live.index, self._held(live.index)
-        for index in self._unfinished():
+        for index in self._unfinished(live):
             there = self._held(index)
             if None not in there:
                 return index, there
@@ -200,14 +200,18 @@ class _Push:
         indices.refresh(self._client, index, self._patience)
         return held(self._client, index, self._patience)
 
-    def _unfinished(self) -> Iterator[str]:
-        """What earlier pushes left, the newest first; what is of no use is deleted."""
+    def _unfinished(self, live: LiveIndex | None) -> Iterator[str]:
+        """What earlier pushes left behind, the newest first; what is of no use is deleted.
+
+        A whole index that is newer than the live one was left just before the alias would have moved.
+        """
         for left in reversed(self._own_indices()):
-            if left.meta.complete or left.aliases:
+            was_live = left.meta.complete and live is not None and left.index < live.index
+            if left.aliases or was_live:
                 continue
             if self._fits(left.meta) and indices.is_whole(self._client, left.index, self._patience):
                 yield left.index
-            else:
+            elif not left.meta.complete:
                 indices.delete(self._client, left.index, self._patience)
 
     def _clone(self, source: str) -> str:
