@@ -216,7 +216,7 @@ class _Run:
             add_fields(self._client, self._patience, self._target, self._additions.properties)
         self._fields_are_there = True
         updates = [(document, self._update(document)) for document in changed]
-        written = write_updates(self._client, self._patience, self._target.index, updates)
+        written = write_updates(self._client, self._patience, self._target, updates)
         self._settle(written.done)
         self.summary.written += len(written.done)
         self._give_up(written.gone, GONE)

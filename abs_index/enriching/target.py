@@ -25,11 +25,13 @@ _BLOCKS = {
 class TargetIndex:
     """An index: `name` is what the user calls it, perhaps an alias; `index` its own name.
 
-    `hides_vectors` where the server leaves vectors out of documents that it returns, unless told not to.
+    `uuid` tells it from another index that gets its name. `hides_vectors` where the server leaves vectors out of
+    documents that it returns, unless told not to.
     """
 
     name: str
     index: str
+    uuid: str
     mapping: Json
     hides_vectors: bool
 
@@ -50,7 +52,7 @@ def open_target(client: Elasticsearch, patience: Patience, name: str, *, writing
     _check_settings(index, values, writing=writing)
     _check_source(index, content["mappings"], values)
     hides = values.get("index.mapping.exclude_source_vectors") == "true"
-    return TargetIndex(name, index, content["mappings"], hides)
+    return TargetIndex(name, index, str(values.get("index.uuid")), content["mappings"], hides)
 
 
 def _describe(client: Elasticsearch, name: str) -> tuple[Json, Json]:

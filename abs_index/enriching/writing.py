@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from abs_index.enriching.elements import Json
 from abs_index.enriching.reading import UserDocument
+from abs_index.enriching.target import TargetIndex
 from abs_index.errors import AccessError, AliasError, PushError
 from abs_index.indexing.elasticsearch.connection import blocked, is_blocked, reason_of
 from abs_index.indexing.elasticsearch.patience import TRANSIENT, Patience
@@ -42,7 +43,7 @@ class Written:
 
 
 def write_updates(
-    client: Elasticsearch, patience: Patience, index: str, updates: Sequence[tuple[UserDocument, Json]]
+    client: Elasticsearch, patience: Patience, target: TargetIndex, updates: Sequence[tuple[UserDocument, Json]]
 ) -> Written:
     """Sends partial updates, each guarded by the sequence number that was read, and sends again what may pass later.
 
@@ -51,9 +52,11 @@ def write_updates(
     """
     written = Written()
     # The standard library writes numbers of any length and half surrogates as they were read.
-    waiting = [_Update(document, _action(index, document), json.dumps(update).encode()) for document, update in updates]
+    waiting = [
+        _Update(document, _action(target.index, document), json.dumps(update).encode()) for document, update in updates
+    ]
     attempt = 0
-    while waiting := _send_all(client, patience, waiting, written):
+    while waiting := _send_all(client, patience, target, waiting, written):
         attempt += 1
         patience.pause(attempt, "the server is too busy to take updates")
     return written
@@ -80,7 +83,9 @@ def _action(index: str, document: UserDocument) -> bytes:
     return json.dumps({"update": action}).encode()
 
 
-def _send_all(client: Elasticsearch, patience: Patience, updates: Sequence[_Update], written: Written) -> list[_Update]:
+def _send_all(
+    client: Elasticsearch, patience: Patience, target: TargetIndex, updates: Sequence[_Update], written: Written
+) -> list[_Update]:
     """Sends updates in chunks; returns those that the server was too busy for."""
     busy: list[_Update] = []
     for chunk in _chunks(updates):
@@ -91,7 +96,7 @@ def _send_all(client: Elasticsearch, patience: Patience, updates: Sequence[_Upda
                 written.done.append(document)
             elif status == 409:
                 written.changed.append(document)
-            elif status == 404 and cause.get("type") == "document_missing_exception":
+            elif status == 404 and cause.get("index_uuid") == target.uuid:
                 written.gone.append(document)
             elif status in TRANSIENT and not is_blocked(status, reason):
                 busy.append(update)
@@ -107,8 +112,8 @@ def _check_index(status: int, cause: Any, reason: str) -> None:
         raise PushError(blocked(reason))
     if status in (401, 403):
         raise AccessError(f"the rights do not suffice to write ({reason})")
-    if cause.get("type") in ("index_not_found_exception", "index_closed_exception"):
-        raise AliasError(f"the index is gone ({reason})")
+    if status == 404 or cause.get("type") == "index_closed_exception":
+        raise AliasError(f"the index was closed, removed or replaced meanwhile ({reason})")
 
 
 def _send(client: Elasticsearch, chunk: Sequence[_Update]) -> list[tuple[int, Any]]:

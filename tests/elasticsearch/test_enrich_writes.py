@@ -198,7 +198,8 @@ def test_index_that_becomes_read_only_ends_the_run(client: Elasticsearch, name: 
 @pytest.mark.parametrize("what", ["close", "delete"])
 def test_index_that_goes_away_ends_the_run(client: Elasticsearch, name: str, images: Path, what: str) -> None:
     make_index(client, name, {"figure": FIGURE}, figures(4))
-    with pytest.raises(AliasError):
+    enrich(client, name, FakeModel("before", 3), options(images))
+    with pytest.raises(AliasError, match="the index was closed, removed or replaced meanwhile"):
         enrich(client, name, MeddlingModel(lambda: getattr(client.indices, what)(index=name)), options(images))
 
 
