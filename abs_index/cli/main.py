@@ -50,7 +50,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     export.export,
     predict.predict,
     predict.evaluate,
-    train.train,
     enrich.enrich,
 )
 
@@ -66,6 +65,10 @@ register(app, COMMANDS)
 _es = typer.Typer(rich_markup_mode=None, context_settings=CONTEXT)
 register(_es, es.COMMANDS)
 app.add_typer(_es, name="es", help=with_examples(es), short_help=with_examples(es).split("\n")[0])
+_train = typer.Typer(rich_markup_mode=None, context_settings=CONTEXT, invoke_without_command=True)
+register(_train, train.COMMANDS)
+_train.callback(help=with_examples(train.train), short_help=with_examples(train.train).split("\n")[0])(train.train)
+app.add_typer(_train, name="train")
 
 
 def _print_version(wanted: bool) -> None:

@@ -132,10 +132,11 @@ def evaluate(
     if json:
         console.write_json(asdict(result))
     else:
-        _print(result)
+        print_evaluation(result)
 
 
-def _print(result: Evaluation) -> None:
+def print_evaluation(result: Evaluation) -> None:
+    """Scores as text, on standard output."""
     kinds = "" if result.kind_accuracy is None else f", kind {result.kind_accuracy:.1%}"
     console.write(f"{result.n} pairs: accuracy {result.accuracy:.1%}, macro F1 {result.macro_f1:.3f}{kinds}")
     console.write(f"expected calibration error {result.calibration_error:.3f}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from abs_index.errors import LabelsError
+from abs_index.errors import LabelsError, RecipeError
 from abs_index.model.vocabulary import Vocabulary
 from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
@@ -46,8 +46,14 @@ def train_model(
     """Trains on the pairs of split `train`, calibrates on `validation` (where there are any), writes the folder.
 
     `cache` is a folder that keeps the features of the images for the next training. Test pairs are never looked at.
-    Raises LabelsError where there is nothing to train on, ModelError where `output` cannot be written.
+    Raises RecipeError for a recipe of the paper's network, LabelsError where there is nothing to train on, ModelError
+    where `output` cannot be written.
     """
+    if recipe.paper:
+        raise RecipeError(
+            f"recipe {recipe.name!r}: the paper's network is trained by `abs-index train pretrain` and "
+            "`abs-index train classifier`"
+        )
     tell = progress or Progress()
     training = [pair for pair in pairs if pair.split == "train"]
     validation = [pair for pair in pairs if pair.split == "validation"]

@@ -59,6 +59,18 @@ def identify(*parts: str) -> str:
     return digest.hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    """32 hexadecimal digits for the content of a file. Raises ModelError where it cannot be read."""
+    digest = blake2b(digest_size=16)
+    try:
+        with path.open("rb") as file:
+            while content := file.read(2**20):
+                digest.update(content)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
 def find_device(name: str) -> torch.device:
     """`auto` is cuda where torch sees a GPU, else cpu. Raises UsageError for `cuda` where it sees none."""
     if name == "auto":

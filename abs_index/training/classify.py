@@ -1,0 +1,145 @@
+"""Training of the paper's classifier on labelled pairs, in one of three regimes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from abs_index.errors import LabelsError, ModelError, UsageError
+from abs_index.labels import ABS, KINDS
+from abs_index.model.base import PairPredictions
+from abs_index.networks.paper.image import scale_pixels
+from abs_index.networks.paper.network import Classifier
+from abs_index.recipe import PaperSettings, Recipe, format_recipe, load_recipe
+from abs_index.training.checkpoint import CHECKPOINT, load_part
+from abs_index.training.evaluation import Evaluation, score
+from abs_index.training.labelled import LabelledPair
+from abs_index.training.pair_batches import PairBatches
+from abs_index.training.pretrain import paper_settings
+from abs_index.training.regimes import Regime, apply_regime, needs_pretraining
+from abs_index.training.steps import Batch, StepProgress, train_steps
+from abs_index.training.training_folder import RECIPE, accelerate, file_digest, find_device, identify, training_folder
+from abs_index.training.word_vectors import WORDS, WordTable
+
+_CHUNK = 32
+
+
+class ClassifierTask:
+    """Labelled pairs, and the classifier that is to say their labels."""
+
+    section = "paper.classifier"
+
+    def __init__(self, network: Classifier, batches: PairBatches) -> None:
+        self.network = network
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def load(self, rows: Sequence[int]) -> Batch:
+        """Pictures, words and labels of some of the pairs."""
+        return self._batches.load(rows)
+
+    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+        """`loss`: cross-entropy of each pair (N,)."""
+        answers = self.network(scale_pixels(batch.pixels), batch.words)
+        return {"loss": functional.cross_entropy(answers, batch.labels, reduction="none")}
+
+
+def train_classifier(
+    recipe: Recipe,
+    regime: Regime,
+    pairs: Sequence[LabelledPair],
+    images: Path,
+    folder: Path,
+    *,
+    pretrained: Path | None = None,
+    device: str = "cpu",
+    progress: StepProgress | None = None,
+) -> Evaluation | None:
+    """Trains on the pairs of split `train` and gives the scores on those of `validation`, None where there are none.
+
+    `pretrained` is the folder of a pretraining with the same network; `freeze` and `transfer` start from its encoder,
+    `scratch` takes only its words, or makes words of its own from the training texts. Test pairs are never looked at.
+    The same call again goes on where the last one was stopped.
+
+    Raises UsageError for a regime without the pretraining that it needs, LabelsError where there is nothing to learn,
+    RecipeError for a recipe without [paper], ModelError for a pretraining of another network or a folder of another
+    training.
+    """
+    settings, where = paper_settings(recipe), find_device(device)
+    training = [pair for pair in pairs if pair.split == "train"]
+    if len({pair.abs for pair in training}) < 2:
+        raise LabelsError("training needs pairs of split 'train' with at least two different labels")
+    if needs_pretraining(regime) and pretrained is None:
+        raise UsageError(f"regime {regime!r} needs a pretrained encoder: give --pretrained, or take regime 'scratch'")
+    if pretrained is not None:
+        _check_pretrained(pretrained, settings)
+    with training_folder(recipe, folder):
+        table = _find_words(training, settings, folder, pretrained)
+        torch.manual_seed(settings.classifier.seed)
+        network = Classifier(settings, table.vectors)
+        start = ""
+        if needs_pretraining(regime) and pretrained is not None:
+            load_part(pretrained / CHECKPOINT, network.encoder, "encoder.")
+            start = file_digest(pretrained / CHECKPOINT)
+        apply_regime(network, regime)
+        accelerate(network, where)
+        task = ClassifierTask(network, _batches(training, images, table, settings))
+        lines = [f"{pair.image}\n{pair.abs}\n{pair.text}" for pair in training]
+        identity = identify(format_recipe(recipe), regime, start, *table.vocabulary.words, *lines)
+        train_steps(task, settings.classifier, folder, identity, where, progress)
+    validation = [pair for pair in pairs if pair.split == "validation"]
+    return _evaluate(network, validation, _batches(validation, images, table, settings)) if validation else None
+
+
+def _check_pretrained(folder: Path, settings: PaperSettings) -> None:
+    """Raises ModelError where the folder holds no pretraining, or one of a network with other settings."""
+    if not (folder / CHECKPOINT).is_file() or not (folder / RECIPE).is_file():
+        raise ModelError(f"{folder}: no pretraining in it that has come to its first checkpoint")
+    theirs = load_recipe(folder / RECIPE).paper
+    for name in ("embedding_dim", "image", "text"):
+        if theirs is None or getattr(theirs, name) != getattr(settings, name):
+            raise ModelError(f"{folder}: pretrained with another {name} in [paper]; take its {RECIPE} as recipe")
+
+
+def _find_words(
+    pairs: Sequence[LabelledPair], settings: PaperSettings, folder: Path, pretrained: Path | None
+) -> WordTable:
+    """The words of the folder; where it has none yet, those of the pretraining, else those of the texts."""
+    if not (folder / WORDS).is_file():
+        texts = [pair.text for pair in pairs]
+        table = WordTable.load(pretrained) if pretrained else WordTable.build(texts, settings.text)
+        table.save(folder)
+    return WordTable.load(folder)
+
+
+def _batches(pairs: Sequence[LabelledPair], images: Path, table: WordTable, settings: PaperSettings) -> PairBatches:
+    return PairBatches(
+        [pair.text for pair in pairs],
+        [pair.image for pair in pairs],
+        images,
+        table.vocabulary,
+        settings,
+        [ABS.index(pair.abs) for pair in pairs],
+    )
+
+
+@torch.inference_mode()
+def _evaluate(network: Classifier, pairs: Sequence[LabelledPair], batches: PairBatches) -> Evaluation:
+    network.eval()
+    where = next(network.parameters()).device
+    parts = []
+    for start in range(0, len(pairs), _CHUNK):
+        batch = batches.load(range(start, min(start + _CHUNK, len(pairs)))).to(where)
+        parts.append(network(scale_pixels(batch.pixels), batch.words).softmax(1).cpu().numpy())
+    nothing = np.zeros((len(pairs), 0), dtype=np.float32)
+    kinds = np.zeros((len(pairs), len(KINDS)), dtype=np.float32)
+    result = score(PairPredictions(nothing, np.concatenate(parts), kinds), pairs)
+    return replace(result, kind_accuracy=None)  # this network says nothing about kinds
