@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,10 +162,21 @@ class _Run:
         if not self._options.dry_run:
             self._refresh()  # what a run before this one wrote last must not be predicted again
         documents = read_documents(self._client, self._patience, self._target, self._query, self._fields)
-        with closing(background(documents, 1, "reading")) as read:
+        with closing(background(documents, 1, "reading")) as read, self._hurrying():
             for batch in self._labeller.label(self._find(read)):
                 self._finish(batch)
                 progress(self.summary.documents, max(self._total, self.summary.documents))
+
+    @contextmanager
+    def _hurrying(self) -> Iterator[None]:
+        """Where a run ends early, by Ctrl-C or an error, the thread that reads must not go on to wait for a server."""
+        try:
+            yield
+        except PointLostError:
+            raise
+        except BaseException:
+            self._patience.stop()
+            raise
 
     def _find(self, documents: Iterable[UserDocument]) -> Iterator[UserDocument]:
         for document in documents:

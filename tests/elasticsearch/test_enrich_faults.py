@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
 
@@ -64,6 +67,31 @@ def test_every_other_request_may_lose_its_answer(
     assert proxy.done
     assert (summary.documents, summary.labelled) == (10, 30)
     assert {document["version"] for document in state(client, name).values()} == {2}
+
+
+def test_interrupt_does_not_wait_for_a_server_that_is_away(
+    client: Elasticsearch, name: str, images: Path, tmp_path: Path
+) -> None:
+    make_index(client, name, {"figure": FIGURE}, [{"figure": figure(0)}] * 70)
+    proxy = Proxy(next(iter(client.transport.node_pool.all())).base_url)
+
+    def interrupt(pixels: np.ndarray) -> None:
+        proxy.choose = lambda method, path: Fault.REFUSE
+        deadline = time.monotonic() + 20
+        while proxy.done.count(Fault.REFUSE) < 3:  # the thread that reads has begun to wait
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        interrupted.append(time.monotonic())
+        raise KeyboardInterrupt
+
+    interrupted: list[float] = []
+    model = FakeModel()
+    model.encode_images = interrupt  # type: ignore[method-assign, assignment]
+    with proxy, connect(proxy.url) as through:
+        with pytest.raises(KeyboardInterrupt):
+            enrich(through, name, model, options(images, patience=1000))
+        assert time.monotonic() - interrupted[0] < 10
+    assert not [thread for thread in threading.enumerate() if thread.name == "reading"]
 
 
 def test_server_that_stays_away_ends_the_run(name: str, images: Path, faulty: Callable[..., Proxy]) -> None:
