@@ -21,9 +21,11 @@ def load(
     vectors: Vectors = "both",
     quantisation: str = "flat",
     shards: int = 1,
+    similarity: str = "cosine",
 ) -> str:
     """Pushes the published state of the index in `folder` to the alias `name`; returns the index's own name."""
-    settings = ElasticsearchSettings(quantisation=quantisation, shards=shards)  # type: ignore[arg-type]
+    given = {"quantisation": quantisation, "shards": shards, "similarity": similarity}
+    settings = ElasticsearchSettings.model_validate(given)
     return push(folder, client, PushOptions(name, vectors, settings=settings, patience=60)).index
 
 

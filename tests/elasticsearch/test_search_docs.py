@@ -52,7 +52,7 @@ class Place:
         """Code of the page for this server and a name that nobody else uses."""
         text = text.replace(URL, self.url).replace("/figures/_", f"/{self.name}/_")
         text = text.replace("--name figures", f"--name {self.name}")
-        return re.sub(r'(index=|9\d*", )"figures"', rf'\g<1>"{self.name}"', text)
+        return re.sub(r'(index=|:\d+", )"figures"', rf'\g<1>"{self.name}"', text)
 
 
 @pytest.fixture(scope="module")

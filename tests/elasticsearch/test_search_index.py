@@ -285,6 +285,19 @@ def test_filtered_neighbours_are_those_of_brute_force(cluster: Any, seed: int, k
                         assert [found.figure for found in opened._engine.near_pair(query, k, filters)] == by_pair
 
 
+@pytest.mark.parametrize("similarity", ["cosine", "dot_product"])
+@pytest.mark.parametrize("quantisation", ["hnsw", "int8_hnsw", "int4_flat"])
+def test_scores_are_cosines_however_vectors_are_kept(
+    cluster: Any, client: Elasticsearch, name: str, tmp_path: Path, similarity: str, quantisation: str
+) -> None:
+    folder = write_index(tmp_path / "index", many(40, 2))
+    load(client, name, folder, quantisation=quantisation, similarity=similarity)
+    query = 7 * np.random.default_rng(3).standard_normal(IMAGE_DIM).astype(np.float32)
+    with Index.open(folder) as embedded, Index.connect(cluster.url, name) as opened:
+        theirs, mine = (each._engine.near_image(query, 5, Filters()) for each in (embedded, opened))
+        assert [found.score for found in mine] == pytest.approx([found.score for found in theirs], abs=1e-4)
+
+
 # opening
 
 

@@ -152,7 +152,7 @@ def test_images_find_the_same_figures(indexes: tuple[str, Index, Index]) -> None
     mean, different = compared(
         indexes, lambda index, number, _, filters: index.similar(f"d{number}#f{number % FIGURES}", filters=filters)
     )
-    assert mean >= (0.98 if indexes[0] == "flat" else 0.9), different
+    assert mean >= 0.98, different
 
 
 def test_pairs_find_the_same_figures(indexes: tuple[str, Index, Index]) -> None:
@@ -162,7 +162,7 @@ def test_pairs_find_the_same_figures(indexes: tuple[str, Index, Index]) -> None:
         return index._engine.hits(index._engine.near_pair(vectors[number], 10, filters), filters)
 
     mean, different = compared(indexes, search)
-    assert mean >= (0.98 if indexes[0] == "flat" else 0.9), different
+    assert mean >= 0.98, different
 
 
 def test_words_and_images_together_find_the_same_figures(indexes: tuple[str, Index, Index]) -> None:

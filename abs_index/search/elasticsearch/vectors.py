@@ -22,6 +22,9 @@ FIRST_PAIRS: Final[Query] = {"term": {"order": 0}}
 _AHEAD = 4
 _FEWEST_CANDIDATES = 100
 _CANDIDATES_A_RESULT = 1.5
+# How many times as many neighbours are found by short numbers and then compared by the whole ones, so that their order
+# and their scores are the true ones. For the shortest numbers the server does so by itself.
+_OVERSAMPLE: Final = {"int8": 2.0, "int4": 3.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,15 @@ class VectorSource(Protocol):
 
 
 class ServerVectors(VectorSource):
-    """The vectors that lie with the pairs on the server."""
+    """The vectors that lie with the pairs on the server, kept there as `quantisation` says (see the recipe)."""
+
+    def __init__(self, quantisation: str) -> None:
+        self._oversample = _OVERSAMPLE.get(quantisation.partition("_")[0])
 
     def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
         """See `VectorSource`. With `show`, hits bring all that is shown of them."""
-        return _nearest(_Search("embedding.pair", vector, restriction.clauses(), show=show), k, None)
+        search = _Search("embedding.pair", vector, restriction.clauses(), self._oversample, show=show)
+        return _nearest(search, k, None)
 
     def near_image(
         self, vector: Floats, k: int, restriction: Restriction, *, without: str | None, show: bool
@@ -78,10 +85,11 @@ class ServerVectors(VectorSource):
         """See `VectorSource`. Where all pairs of a figure pass, only their first ones are looked at."""
         filters = restriction.clauses()
         if not restriction.of_pairs:
-            search = _Search("embedding.image", vector, [*filters, FIRST_PAIRS], show=show, grouped=True)
+            filters = [*filters, FIRST_PAIRS]
+            search = _Search("embedding.image", vector, filters, self._oversample, show=show, grouped=True)
             return (yield from _nearest(search, k, without))
         # The server returns any of the pairs, which all have this vector; what is shown is the first that passes.
-        found = yield from _nearest(_Search("embedding.image", vector, filters), k, without)
+        found = yield from _nearest(_Search("embedding.image", vector, filters, self._oversample), k, without)
         return [replace(each, pair=None) for each in found]
 
     def to_fetch(self) -> Body:
@@ -142,25 +150,36 @@ class _Search:
     field: Literal["embedding.pair", "embedding.image"]
     vector: Floats
     filters: Sequence[Query]
+    oversample: float | None
     show: bool = False
     grouped: bool = False
 
     def body(self, figures: int, neighbours: int, left_out: Sequence[str]) -> Body:
         """A request for so many figures, from so many pairs, of others than those left out."""
         exclusion = [{"bool": {"must_not": of_figures(left_out)}}] if left_out else []
+        knn: Body = {
+            "field": self.field,
+            "query_vector": _unit(self.vector),
+            "k": neighbours,
+            "num_candidates": min(LIMIT, max(_FEWEST_CANDIDATES, int(_CANDIDATES_A_RESULT * neighbours))),
+            "filter": [*self.filters, *exclusion],
+        }
+        if self.oversample is not None:
+            knn["rescore_vector"] = {"oversample": self.oversample}
         return {
-            "knn": {
-                "field": self.field,
-                "query_vector": self.vector.astype(float).tolist(),
-                "k": neighbours,
-                "num_candidates": min(LIMIT, max(_FEWEST_CANDIDATES, int(_CANDIDATES_A_RESULT * neighbours))),
-                "filter": [*self.filters, *exclusion],
-            },
+            "knn": knn,
             "collapse": {"field": "key"},
             "size": min(figures, LIMIT),
             "track_total_hits": True,
             **(shown(None) if self.show else {"_source": False}),
         }
+
+
+def _unit(vector: Floats) -> list[float]:
+    """A vector (d,) at unit length, which one of the two similarities of the recipe asks for."""
+    exact = vector.astype(np.float64)
+    numbers: list[float] = (exact / np.linalg.norm(exact)).tolist()
+    return numbers
 
 
 def _nearest(search: _Search, k: int, without: str | None) -> Steps[list[Seen]]:
