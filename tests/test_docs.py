@@ -35,7 +35,9 @@ def fenced(document: str, language: str) -> list[str]:
 def command_lines() -> Iterator[str]:
     for document in ("README.md", "CONTRIBUTING.md"):
         for block in fenced(document, "sh"):
-            yield from (line.partition("  #")[0].strip() for line in block.splitlines() if line.strip())
+            yield from (
+                line.partition("  #")[0].strip() for line in block.replace("\\\n", " ").splitlines() if line.strip()
+            )
 
 
 def test_reference_of_commands_is_current() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from abs_index.errors import ElasticsearchError
 from abs_index.server.distribution import Distribution
 from abs_index.server.download import download
 from abs_index.server.folders import cache_folder
@@ -29,16 +30,20 @@ class Program:
 def install(distribution: Distribution, cache: Path | None = None) -> Program:
     """The program of a distribution. The first call downloads and unpacks it; it is there as a whole or not at all.
 
-    Raises MissingProgramError where Java or Maven is missing, ElasticsearchError where the download is damaged.
+    Raises MissingProgramError where Java or Maven is missing, ElasticsearchError where the download is damaged
+    or the cache cannot be written.
     """
     java = find_java(distribution)
     servers = (cache or cache_folder()) / "servers"
     home = servers / f"{distribution.folder}-{plugin_fingerprint()}"
-    if not home.is_dir():
-        servers.mkdir(parents=True, exist_ok=True)
-        with FileLock(servers / ".lock"):
-            if not home.is_dir():
-                _install(distribution, java, home)
+    try:
+        if not home.is_dir():
+            servers.mkdir(parents=True, exist_ok=True)
+            with FileLock(servers / ".lock"):
+                if not home.is_dir():
+                    _install(distribution, java, home)
+    except OSError as error:  # no permission, disk full
+        raise ElasticsearchError(f"{distribution} cannot be kept in {servers}: {error}") from error
     return Program(distribution, home, java)
 
 

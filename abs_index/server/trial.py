@@ -76,18 +76,20 @@ def stop_trial() -> Trial | None:
 def _locked() -> Iterator[Path]:
     """The folder of the server, which only one process changes at a time."""
     state = state_folder()
-    state.mkdir(parents=True, exist_ok=True)
     try:
+        state.mkdir(parents=True, exist_ok=True)
         with FileLock(state / "elasticsearch.lock", timeout=0):
             yield state / "elasticsearch"
     except Timeout as error:
         raise ElasticsearchError("another `abs-index es` is starting or stopping the server: wait for it") from error
+    except OSError as error:  # no permission, disk full
+        raise ElasticsearchError(f"the server cannot be kept in {state}: {error}") from error
 
 
 def _remembered(folder: Path) -> Trial | None:
     try:
         kept = json.loads((folder / "trial.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # ValueError: written only in part
         return None
     return Trial(kept["version"], kept["urls"], Path(kept["config"]) if kept["config"] else None)
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from abs_index.errors import ElasticsearchError, UsageError
 from abs_index.server.account import Account
@@ -17,7 +18,7 @@ from abs_index.server.cluster import Cluster
 from abs_index.server.folders import cache_folder, state_folder
 from abs_index.server.ports import free_ports, require_free
 from abs_index.server.process import Process, spawn
-from abs_index.server.trial import start_trial
+from abs_index.server.trial import start_trial, stop_trial
 
 
 def test_free_ports_differ_and_are_free() -> None:
@@ -54,6 +55,23 @@ def test_what_is_no_heap(tmp_path: Path, heap: str) -> None:
 def test_versions_that_we_do_not_work_with_are_not_started(version: str) -> None:
     with pytest.raises(UsageError, match=rf"works with Elasticsearch 8.19 and newer, not with {version}"):
         start_trial(version=version)
+
+
+def test_state_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ElasticsearchError, match=r"the server cannot be kept in .*Not a directory"):
+        start_trial()
+
+
+def test_only_one_command_changes_the_server_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "abs-index").mkdir()
+    with (
+        FileLock(tmp_path / "abs-index" / "elasticsearch.lock"),
+        pytest.raises(ElasticsearchError, match="another `abs-index es` is starting or stopping the server"),
+    ):
+        stop_trial()
 
 
 def test_folders_are_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

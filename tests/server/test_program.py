@@ -177,6 +177,13 @@ def test_what_a_killed_process_left_behind_is_removed(machine: Path) -> None:
     assert sorted(path.name for path in home.parent.iterdir() if path.is_dir()) == [home.name]
 
 
+def test_cache_that_cannot_be_written(machine: Path) -> None:
+    jdk(machine / "jvm" / "old", "17")
+    (machine / "cache").write_text("")
+    with pytest.raises(ElasticsearchError, match=r"OpenSearch 2.19.0 cannot be kept in .*: .*Not a directory"):
+        install(OPENSEARCH, machine / "cache")
+
+
 FLIPPED = GOOD.replace(b"-ea", b"-eb", 1)
 
 
