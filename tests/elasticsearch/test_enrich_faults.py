@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
 
+from abs_index.enriching import reading
 from abs_index.enriching.enrich import enrich
+from abs_index.enriching.labelling import LabelSettings
 from abs_index.errors import PushError
 from abs_index.indexing.elasticsearch.connection import connect
 from tests.elasticsearch.own_index import FIGURE, figure, make_index, options, state, write_images
@@ -70,26 +73,28 @@ def test_every_other_request_may_lose_its_answer(
 
 
 def test_interrupt_does_not_wait_for_a_server_that_is_away(
-    client: Elasticsearch, name: str, images: Path, tmp_path: Path
+    client: Elasticsearch, name: str, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_index(client, name, {"figure": FIGURE}, [{"figure": figure(0)}] * 70)
-    proxy = Proxy(next(iter(client.transport.node_pool.all())).base_url)
+    make_index(client, name, {"figure": FIGURE}, [{"figure": figure(0)}] * 9)
+    # With two workers and batches of four, seven documents are taken before the first prediction, and one waits.
+    monkeypatch.setattr(reading, "_PAGE_FIRST", 8)
+    given = replace(options(images, patience=1000), labels=LabelSettings(batch_size=4, workers=2))
+    proxy = Proxy(
+        next(iter(client.transport.node_pool.all())).base_url, in_turn([None, *[Fault.REFUSE] * 1000], "_search")
+    )
+    interrupted: list[float] = []
 
     def interrupt(pixels: np.ndarray) -> None:
-        proxy.choose = lambda method, path: Fault.REFUSE
-        deadline = time.monotonic() + 20
-        while proxy.done.count(Fault.REFUSE) < 3:  # the thread that reads has begun to wait
-            assert time.monotonic() < deadline
+        while len(proxy.done) < 3:  # until the thread that reads has begun to wait
             time.sleep(0.02)
         interrupted.append(time.monotonic())
         raise KeyboardInterrupt
 
-    interrupted: list[float] = []
     model = FakeModel()
     model.encode_images = interrupt  # type: ignore[method-assign, assignment]
     with proxy, connect(proxy.url) as through:
         with pytest.raises(KeyboardInterrupt):
-            enrich(through, name, model, options(images, patience=1000))
+            enrich(through, name, model, given)
         assert time.monotonic() - interrupted[0] < 10
     assert not [thread for thread in threading.enumerate() if thread.name == "reading"]
 
