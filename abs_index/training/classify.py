@@ -19,6 +19,7 @@ from abs_index.networks.paper.network import Classifier
 from abs_index.recipe import PaperSettings, Recipe, format_recipe, load_recipe
 from abs_index.training.checkpoint import CHECKPOINT, load_part
 from abs_index.training.evaluation import Evaluation, score
+from abs_index.training.image_vectors import image_vectors, is_frozen
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.pair_batches import PairBatches
 from abs_index.training.pretrain import paper_settings
@@ -48,7 +49,7 @@ class ClassifierTask:
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
         """`loss`: cross-entropy of each pair (N,)."""
-        answers = self.network(scale_pixels(batch.pixels), batch.words)
+        answers = self.network(scale_pixels(batch.pixels), batch.words, batch.vectors)
         return {"loss": functional.cross_entropy(answers, batch.labels, reduction="none")}
 
 
@@ -91,7 +92,14 @@ def train_classifier(
             start = file_digest(pretrained / CHECKPOINT)
         apply_regime(network, regime)
         accelerate(network, where)
-        task = ClassifierTask(network, _batches(training, images, table, settings))
+        batches = _batches(training, images, table, settings)
+        encoder = network.encoder.image
+        if is_frozen(encoder):
+            names = [pair.image for pair in training]
+            note = progress.note if progress else None
+            batches.vectors = image_vectors(encoder, names, images, settings.image.size, folder, where, note)
+            batches.pictures = False
+        task = ClassifierTask(network, batches)
         lines = [f"{pair.image}\n{pair.abs}\n{pair.text}" for pair in training]
         identity = identify(format_recipe(recipe), regime, start, *table.vocabulary.words, *lines)
         train_steps(task, settings.classifier, folder, identity, where, progress)

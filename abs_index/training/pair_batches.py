@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from abs_index.corpus.images import decode_image
 from abs_index.errors import LabelsError, RejectedError
@@ -18,7 +19,13 @@ from abs_index.training.steps import Batch
 
 
 class PairBatches:
-    """N pairs: `texts`, and `images`, paths below `root`. Labels are numbers, left out where there are none."""
+    """N pairs: `texts`, and `images`, paths below `root`. Labels are numbers, left out where there are none.
+
+    `vectors` (N, features) are set where image vectors are known already; without `pictures`, no picture is read then.
+    """
+
+    vectors: Tensor | None = None
+    pictures: bool = True
 
     def __init__(
         self,
@@ -39,12 +46,18 @@ class PairBatches:
     def load(self, rows: Sequence[int]) -> Batch:
         """Some of the pairs. Raises LabelsError for a picture that cannot be read. Safe in several threads."""
         text = self._settings.text
-        pictures = [load_picture(self._root / self._images[row], self._settings.image.size) for row in rows]
         words = self._vocabulary.encode_batch(
             [self._texts[row] for row in rows], sentences=text.max_sentences, words=text.max_words
         )
         labels = torch.tensor([self._labels[row] for row in rows])
-        return Batch(torch.from_numpy(np.stack(pictures)), torch.from_numpy(words), labels)
+        vectors = None if self.vectors is None else self.vectors[torch.tensor(list(rows))]
+        return Batch(self._load_pictures(rows), torch.from_numpy(words), labels, vectors)
+
+    def _load_pictures(self, rows: Sequence[int]) -> Tensor:
+        if not self.pictures:
+            return torch.empty(len(rows), 0, 0, 3, dtype=torch.uint8)
+        size = self._settings.image.size
+        return torch.from_numpy(np.stack([load_picture(self._root / self._images[row], size) for row in rows]))
 
 
 def load_picture(path: Path, size: int) -> Pixels:

@@ -6,6 +6,7 @@ What a folder of a pretraining holds:
     pairs/                  the pairs of the corpus, see `training.corpus_pairs`
     words.safetensors       vocabulary and word vectors
     checkpoint.safetensors  weights, optimizer and random numbers, see `training.checkpoint`
+    images.safetensors      image vectors, where the image encoder does not learn
     losses.jsonl, .png      the log of the losses and their curves
 """
 
@@ -24,6 +25,7 @@ from abs_index.networks.paper.network import Autoencoder
 from abs_index.networks.paper.text_decoder import text_losses
 from abs_index.recipe import PaperSettings, Recipe, format_recipe
 from abs_index.training.corpus_pairs import Documents, prepare_pairs
+from abs_index.training.image_vectors import image_vectors, is_frozen
 from abs_index.training.pair_batches import PairBatches
 from abs_index.training.steps import Batch, StepProgress, train_steps
 from abs_index.training.training_folder import accelerate, find_device, identify, training_folder
@@ -61,7 +63,7 @@ class AutoencoderTask:
         """`image`: mean squared error of the picture; `text`: mean cosine distance of the words; `loss`: their sum by
         the weights of the recipe. Each (N,)."""
         picture = scale_pixels(batch.pixels)
-        made = self.network(picture, batch.words)
+        made = self.network(picture, batch.words, batch.vectors)
         image = image_losses(made.picture, picture)
         text = text_losses(made.words, batch.words, self.network.encoder.text.vectors)
         return {"loss": self._weights[0] * image + self._weights[1] * text, "image": image, "text": text}
@@ -91,9 +93,15 @@ def pretrain(
             known = f"{len(table.vocabulary):,} words, {table.coverage:.1%} of all in the texts"
             tell.steps.note(f"{len(pairs):,} pairs; vocabulary: {known}")
         torch.manual_seed(settings.pretraining.seed)
-        batches = PairBatches(texts, [pair.image for pair in pairs], folder / PAIRS, table.vocabulary, settings)
+        images = [pair.image for pair in pairs]
+        batches = PairBatches(texts, images, folder / PAIRS, table.vocabulary, settings)
         task = AutoencoderTask(settings, table, batches)
         accelerate(task.network, where)
+        encoder = task.network.encoder.image
+        if is_frozen(encoder):
+            batches.vectors = image_vectors(
+                encoder, images, folder / PAIRS, settings.image.size, folder, where, tell.steps.note
+            )
         identity = identify(format_recipe(recipe), *table.vocabulary.words, *texts)
         train_steps(task, settings.pretraining, folder, identity, where, tell.steps)
     return table

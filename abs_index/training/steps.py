@@ -6,7 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -27,22 +27,28 @@ _AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """N examples: `pixels` uint8 (N, S, S, 3), `words` int32 (N, sentences, words), `labels` int64 (N,)."""
+    """N examples: `pixels` uint8 (N, S, S, 3), `words` int32 (N, sentences, words), `labels` int64 (N,), and `vectors`
+    float32 (N, features), the image vectors, where they are known already."""
 
     pixels: Tensor
     words: Tensor
     labels: Tensor
+    vectors: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.labels)
 
     def rows(self, start: int, end: int) -> Self:
         """Some of the examples, one after the other."""
-        return type(self)(*(getattr(self, field.name)[start:end] for field in fields(self)))
+        return self._each(lambda one: one[start:end])
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
-        return type(self)(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+        return self._each(lambda one: one.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        vectors = None if self.vectors is None else change(self.vectors)
+        return type(self)(change(self.pixels), change(self.words), change(self.labels), vectors)
 
 
 class Task(Protocol):

@@ -50,11 +50,11 @@ def _write_recipe(folder: Path, content: str) -> None:
     replace_durably(part, path)
 
 
-def identify(*parts: str) -> str:
+def identify(*parts: str | bytes) -> str:
     """32 hexadecimal digits for what a training hangs on."""
     digest = blake2b(digest_size=16)
     for part in parts:
-        content = part.encode("utf-8", "surrogatepass")
+        content = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
         digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
 

@@ -24,9 +24,12 @@ class ArticleEncoder(nn.Module):
         self.text = TextEncoder(settings.text, vectors, self.image.features)
         self.joint = nn.Linear(self.image.features + settings.text.features, settings.embedding_dim)
 
-    def forward(self, picture: Tensor, words: Tensor) -> Tensor:
-        """Pictures (N, 3, S, S) from -1 to 1 and words int (N, sentences, words) to embeddings (N, E) from -1 to 1."""
-        image = self.image(picture)
+    def forward(self, picture: Tensor, words: Tensor, image: Tensor | None = None) -> Tensor:
+        """Pictures (N, 3, S, S) from -1 to 1 and words int (N, sentences, words) to embeddings (N, E) from -1 to 1.
+
+        `image` (N, features) is what the image encoder says of the pictures, where that is known already.
+        """
+        image = self.image(picture) if image is None else image
         return torch.tanh(self.joint(torch.cat([image, self.text(words, image)], 1)))
 
 
@@ -46,9 +49,9 @@ class Autoencoder(nn.Module):
         self.image_decoder = ImageDecoder(settings.embedding_dim, settings.image)
         self.text_decoder = TextDecoder(settings.embedding_dim, settings.text)
 
-    def forward(self, picture: Tensor, words: Tensor) -> Reconstruction:
-        """Pictures and words, as for `ArticleEncoder`, to what is left of them behind the embedding."""
-        embedding = self.encoder(picture, words)
+    def forward(self, picture: Tensor, words: Tensor, image: Tensor | None = None) -> Reconstruction:
+        """Pictures, words and image vectors, as for `ArticleEncoder`, to what is left of them behind the embedding."""
+        embedding = self.encoder(picture, words, image)
         return Reconstruction(self.image_decoder(embedding), self.text_decoder(embedding, Lengths.of(words)))
 
 
@@ -69,7 +72,7 @@ class Classifier(nn.Module):
             nn.Linear(hidden, len(ABS)),
         )
 
-    def forward(self, picture: Tensor, words: Tensor) -> Tensor:
-        """Pictures and words, as for `ArticleEncoder`, to answers (N, 3) before softmax, in the order of `ABS`."""
-        answers: Tensor = self.head(self.encoder(picture, words))
+    def forward(self, picture: Tensor, words: Tensor, image: Tensor | None = None) -> Tensor:
+        """Pictures, words and image vectors, as for `ArticleEncoder`, to answers (N, 3) before softmax, as in `ABS`."""
+        answers: Tensor = self.head(self.encoder(picture, words, image))
         return answers
