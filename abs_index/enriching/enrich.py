@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,18 +139,11 @@ class _Run:
     def _begin_again(self) -> None:
         """Counts as before the scan; what was labelled in it will be found unchanged."""
         kept = self.summary
-        self.summary = EnrichSummary(
-            index=kept.index,
-            dry_run=kept.dry_run,
-            added_fields=kept.added_fields,
-            written=0 if kept.dry_run else kept.written,
-            conflicts=kept.conflicts,
-            labelled=0 if kept.dry_run else kept.labelled,
-            unchanged=0 if kept.dry_run else -kept.labelled,
-            labels=kept.labels,
-            kinds=kept.kinds,
-            sample=kept.sample,
-        )
+        self.summary = EnrichSummary(index=kept.index, dry_run=kept.dry_run, added_fields=kept.added_fields)
+        if not kept.dry_run:
+            self.summary = replace(
+                kept, documents=0, figures=0, unchanged=-kept.labelled, rejects={}, refused=0, without_vectors=0
+            )
         self._rejects.restart()
 
     def _refresh(self) -> None:

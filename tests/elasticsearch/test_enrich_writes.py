@@ -135,8 +135,9 @@ def test_a_run_that_was_stopped_goes_on(
     assert {document["version"] for document in state(client, name).values()} == {2}, "each was written once"
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
 def test_reading_begins_again_where_the_server_forgets_the_search(
-    client: Elasticsearch, name: str, images: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    client: Elasticsearch, name: str, images: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dry_run: bool
 ) -> None:
     documents = figures(70)
     documents[0]["figure"]["path"] = "missing.png"
@@ -151,10 +152,11 @@ def test_reading_begins_again_where_the_server_forgets_the_search(
 
     monkeypatch.setattr(client, "open_point_in_time", remember)
     model = MeddlingModel(lambda: client.close_point_in_time(id=points[0]))
-    summary = enrich(client, name, model, options(images, rejects=tmp_path / "rejects.jsonl"))
+    summary = enrich(client, name, model, options(images, rejects=tmp_path / "rejects.jsonl", dry_run=dry_run))
     assert len(points) == 2
+    assert sum(summary.labels.values()) == 69
     assert (summary.documents, summary.figures, summary.labelled, summary.unchanged) == (70, 70, 69, 0)
-    assert labelled(client, name) == 69
+    assert dry_run or labelled(client, name) == 69
     (reject,) = (tmp_path / "rejects.jsonl").read_text().splitlines()
     assert json.loads(reject) == {
         "document": "0", "place": "figure", "image": "missing.png",
