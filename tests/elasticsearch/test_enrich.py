@@ -81,6 +81,7 @@ def test_one_figure_in_an_object(client: Elasticsearch, name: str, make: Any, im
 NESTED = {"type": "nested", **FIGURE}
 
 
+@pytest.mark.clients
 @pytest.mark.parametrize("figures", [FIGURE, NESTED], ids=["plain", "nested"])
 def test_arrays_of_figures(client: Elasticsearch, name: str, make: Any, images: Path, figures: Json) -> None:
     """Elements that lack an image or a text are left as they are, and counted."""
@@ -168,6 +169,7 @@ ODD: Json = {
 del ODD[""]
 
 
+@pytest.mark.clients
 @pytest.mark.parametrize("plain", [True, False], ids=["object", "array"])
 def test_everything_else_stays_as_it_was(
     client: Elasticsearch, name: str, make: Any, images: Path, plain: bool

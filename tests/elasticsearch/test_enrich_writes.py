@@ -47,6 +47,7 @@ def figures(count: int) -> list[Json]:
     return [{"figure": figure(number % 8, caption=f"Wave {number}.")} for number in range(count)]
 
 
+@pytest.mark.clients
 def test_what_others_write_meanwhile_is_kept(client: Elasticsearch, name: str, images: Path) -> None:
     make_index(client, name, {"figure": FIGURE, "year": {"type": "integer"}}, figures(4))
 
