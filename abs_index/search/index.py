@@ -15,7 +15,6 @@ from abs_index.corpus.images import decode_image
 from abs_index.errors import RejectedError, UsageError
 from abs_index.labels import Role
 from abs_index.model.base import Floats, ImageFeatures, PairModel
-from abs_index.search.embedded.engine import Embedded
 from abs_index.search.engine import Engine, Found
 from abs_index.search.filters import Filters, FilterValues
 from abs_index.search.fusion import fuse
@@ -56,6 +55,8 @@ class Index:
         Raises NotAnIndexError, DamagedIndexError; search structures that are missing or damaged are made again, or
         StorageError is raised where that is not possible.
         """
+        from abs_index.search.embedded.engine import Embedded  # FAISS, Tantivy and Lance: not for an index elsewhere
+
         return cls(Embedded.open(Path(folder)), model)
 
     @classmethod
