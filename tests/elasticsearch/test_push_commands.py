@@ -140,9 +140,11 @@ def test_ctrl_c_and_the_same_command_again(client: Elasticsearch, url: str, name
             while proxy.done.count(Fault.BUSY) < 2 and time.monotonic() < deadline:
                 time.sleep(0.05)
             pushing.send_signal(signal.SIGINT)
+            sent = time.monotonic()
             assert pushing.stderr is not None
             assert pushing.stderr.read() == "interrupted; run the same command again to go on where it was\n"
             assert pushing.wait(30) == 130
+            assert time.monotonic() - sent < 20  # although its threads would have been patient for five minutes
         assert find_index(client, name) is None
         proxy.choose = in_turn([])
         again = subprocess.run(command, capture_output=True, text=True, check=True)

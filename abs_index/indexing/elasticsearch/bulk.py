@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -113,32 +114,49 @@ def load(
     `settings.most_refused` are refused; AccessError, AliasError (the index is gone). Then, and on Ctrl-C, everything
     that was answered stays.
     """
-    sender = _Sender(client, index, settings, patience, letters)
-    parts = chunks(operations, min(settings.chunk_bytes, settings.largest_request))
+    stop = Event()
+    sender = _Sender(client, index, settings, patience, letters, stop)
+    parts = _Parts(chunks(operations, min(settings.chunk_bytes, settings.largest_request)), stop)
     loaded = Loaded()
-    results = ordered_map(sender.send, parts, workers=settings.workers, ahead=settings.workers + 1)
-    with closing(results):
-        try:
-            for result in results:
-                loaded.add(result)
-                progress(loaded)
-        except BaseException:
-            patience.stop()
-            raise
+    with closing(ordered_map(sender.send, parts, workers=settings.workers, ahead=settings.workers + 1)) as results:
+        for result in results:
+            loaded.add(result)
+            progress(loaded)
     return loaded
+
+
+class _Parts:
+    """Chunks for threads. Closing them, which a map does before it waits for its threads, ends the threads' pauses."""
+
+    def __init__(self, parts: Iterator[Chunk], stop: Event) -> None:
+        self._parts = parts
+        self._stop = stop
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self._parts
+
+    def close(self) -> None:
+        self._stop.set()
 
 
 class _Sender:
     """Sends one chunk after the other, until every operation in it is done or refused. Used by several threads."""
 
     def __init__(
-        self, client: Elasticsearch, index: str, settings: BulkSettings, patience: Patience, letters: DeadLetters
+        self,
+        client: Elasticsearch,
+        index: str,
+        settings: BulkSettings,
+        patience: Patience,
+        letters: DeadLetters,
+        stop: Event,
     ) -> None:
         self._client = client
         self._index = index
         self._settings = settings
         self._patience = patience
         self._letters = letters
+        self._stop = stop
 
     def send(self, chunk: Chunk) -> Loaded:
         """What became of the operations of `chunk`."""
@@ -161,7 +179,7 @@ class _Sender:
                 failures += 1
                 # A request that was cut off several times may be too much for what stands between.
                 waiting += _halved(part) if failures % _FAILURES_TO_HALVE == 0 else [part]
-                self._patience.pause(failures, describe(error))
+                self._patience.pause(failures, describe(error), self._stop)
                 continue
             again, reason = self._sort(part, answer, loaded, failures)
             failures = 0 if len(again) < len(part) else failures + 1
@@ -169,7 +187,7 @@ class _Sender:
                 self._patience.progressed()
             if again:
                 waiting.append(again)
-                self._patience.pause(failures or 1, reason)
+                self._patience.pause(failures or 1, reason, self._stop)
         return loaded
 
     def _post(self, part: Chunk) -> list[dict[str, Any]]:
