@@ -45,15 +45,21 @@ class Patience:
         self._seconds = seconds
         self._url = url
         self._failing_since: float | None = None
+        self._stop = Event()
 
     def progressed(self) -> None:
         """Something succeeded: the next failure is the first again."""
         self._failing_since = None
 
+    def stop(self) -> None:
+        """Ends all pauses, in all threads, with CancelledError."""
+        self._stop.set()
+
     def pause(self, attempt: int, reason: str, stop: Event | None = None) -> None:
         """Waits before the next attempt; `attempt` counts from 1 the failures since the last success.
 
-        Raises PushError where there was no success for too long, CancelledError as soon as `stop` is set.
+        Raises PushError where there was no success for too long, CancelledError as soon as `stop` is set; where none is
+        given, after `stop()`.
         """
         now = time.monotonic()
         since = self._failing_since = self._failing_since or now
@@ -63,7 +69,7 @@ class Patience:
                 "command again to go on"
             )
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1))
-        if (stop or Event()).wait(random.uniform(longest / 2, longest)):  # noqa: S311 (no secret)
+        if (stop or self._stop).wait(random.uniform(longest / 2, longest)):  # noqa: S311 (no secret)
             raise CancelledError
 
     def call(self, request: Callable[[], T], accept: Callable[[T], bool] = lambda answer: True) -> T:
