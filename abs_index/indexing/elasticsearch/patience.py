@@ -68,7 +68,7 @@ class Patience:
                 f"{self._url}: no progress for {self._seconds:.0f} s ({reason}); what was loaded stays, run the same "
                 "command again to go on"
             )
-        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1))
+        longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt - 1, 16))
         if (stop or self._stop).wait(random.uniform(longest / 2, longest)):  # noqa: S311 (no secret)
             raise CancelledError
 
