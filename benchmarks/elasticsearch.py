@@ -50,7 +50,7 @@ from abs_index.indexing.table import Table
 from abs_index.recipe import ElasticsearchSettings
 from abs_index.search.index import Index
 from abs_index.server.cluster import Cluster
-from benchmarks.generated import FIRST_YEAR, YEARS, key, word, write_table
+from benchmarks.generated import FIRST_YEAR, YEARS, word, write_table
 
 PARTS = ("bulk", "queries", "size", "memory")
 PAIRS_A_FIGURE = 2.5
@@ -178,7 +178,7 @@ def _dim(table: Table, column: str) -> int:
 def _queries(table: Table, client: Elasticsearch, url: str, options: argparse.Namespace) -> dict[str, Any]:
     push(table.folder, connect(url), PushOptions(name=NAME))
     random = np.random.default_rng(11)
-    figures = table.count("figure")
+    figures = _figures_with_texts(table)
     with Index.connect(url, NAME) as index:
         used: Elasticsearch = index._engine._server.client  # type: ignore[attr-defined]
         return {
@@ -191,11 +191,17 @@ Query = tuple[str, str, dict[str, Any]]
 """Words, a figure, filters."""
 
 
-def _query(random: np.random.Generator, figures: int) -> Query:
+def _figures_with_texts(table: Table) -> list[str]:
+    batches = table.batches("pair", ["document", "figure"])
+    rows = ((batch["document"].to_pylist(), batch["figure"].to_pylist()) for batch in batches)
+    return sorted({f"{document}#{figure}" for row in rows for document, figure in zip(*row, strict=True)})
+
+
+def _query(random: np.random.Generator, figures: list[str]) -> Query:
     words = " ".join(word(number) for number in random.integers(20, 2000, 2))
     first = int(random.integers(FIRST_YEAR, FIRST_YEAR + YEARS - YEARS_LET_PASS))
     filters = {"abs": "image_more_abstract", "year": (first, first + YEARS_LET_PASS - 1)}
-    return words, key(int(random.integers(0, figures))), filters
+    return words, str(random.choice(figures)), filters
 
 
 def _searches(index: Index) -> dict[str, Callable[[Query], object]]:
@@ -270,7 +276,7 @@ def _sizes(table: Table, client: Elasticsearch) -> dict[str, Any]:
     result = {}
     for name, options in made.items():
         report = push(table.folder, client, options)
-        client.indices.forcemerge(index=report.index, max_num_segments=1, request_timeout=600)
+        client.options(request_timeout=600).indices.forcemerge(index=report.index, max_num_segments=1)
         client.indices.flush(index=report.index)
         stats = client.indices.stats(index=report.index, metric=["store", "dense_vector"])["_all"]["primaries"]
         result[name] = {
