@@ -3,6 +3,7 @@
     python benchmarks/elasticsearch.py                      # starts a server of its own, one node
     python benchmarks/elasticsearch.py --url http://127.0.0.1:9200 --json
     python benchmarks/elasticsearch.py --only bulk --documents 50000
+    python benchmarks/elasticsearch.py --only size --index figures
     python benchmarks/elasticsearch.py --only memory --memory-pairs 1000000
 
 Pairs are generated (see `benchmarks/generated.py`).
@@ -65,6 +66,9 @@ def main() -> None:
     parser.add_argument("--url", help="a server without security; left out, one is started")
     parser.add_argument("--only", choices=PARTS, action="append", help="leave the other parts out")
     parser.add_argument("--documents", type=int, default=20_000, help="pairs of bulk, queries and size")
+    parser.add_argument(
+        "--index", type=Path, help="measure the size of this index that was built, not of generated pairs"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of the bulk load")
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--memory-pairs", type=int, default=1_000_000)
@@ -92,7 +96,7 @@ def measure(folder: Path, url: str, options: argparse.Namespace) -> dict[str, An
         if "queries" in parts:
             result["queries"] = _queries(table, client, url, options)
         if "size" in parts:
-            result["size"] = _sizes(table, client)
+            result["size"] = _sizes(Table.open_published(options.index) if options.index else table, client)
     if "memory" in parts:
         result["memory"] = _memory(folder / "large", url, options)
     _remove(client)
@@ -276,6 +280,7 @@ def _sizes(table: Table, client: Elasticsearch) -> dict[str, Any]:
     result = {}
     for name, options in made.items():
         report = push(table.folder, client, options)
+        assert not report.refused
         client.options(request_timeout=600).indices.forcemerge(index=report.index, max_num_segments=1)
         client.indices.flush(index=report.index)
         stats = client.indices.stats(index=report.index, metric=["store", "dense_vector"])["_all"]["primaries"]
