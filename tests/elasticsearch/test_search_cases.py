@@ -16,6 +16,8 @@ from abs_index.search.index import Index
 from tests.elasticsearch.loading import loaded
 from tests.fakes import FakeArticle, FakeFigure, FakeModel, write_article, write_image
 
+pytestmark = pytest.mark.clients
+
 CASES = Path(__file__).resolve().parents[2] / ".." / "shared" / "cases"
 
 shared = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is not here; it is no part of the project")

@@ -26,6 +26,8 @@ from tests.fakes import IMAGE_DIM, PAIR_DIM, FakeModel
 from tests.search.tables import DocumentRow, FigureRow, PairRow, write_index
 
 DOCUMENTS, FIGURES, MENTIONS = 90, 4, 2
+pytestmark = pytest.mark.clients
+
 JOURNALS = ("Bench Notes", "L'Eau (Paris)", 'Drugs in R&D: "Special" \\ Issue', "River Letters")
 
 QUERIES = (
