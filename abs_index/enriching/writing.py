@@ -12,7 +12,7 @@ from abs_index.enriching.elements import Json
 from abs_index.enriching.reading import UserDocument
 from abs_index.enriching.target import TargetIndex
 from abs_index.errors import AccessError, AliasError, PushError
-from abs_index.indexing.elasticsearch.connection import blocked, is_blocked, reason_of
+from abs_index.indexing.elasticsearch.connection import blocked, error_reason, is_blocked, never_fits, reason_of
 from abs_index.indexing.elasticsearch.patience import TRANSIENT, Patience
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _send_all(
                 written.changed.append(document)
             elif status == 404 and cause.get("index_uuid") == target.uuid:
                 written.gone.append(document)
-            elif status in TRANSIENT and not is_blocked(status, reason):
+            elif status in TRANSIENT and not is_blocked(status, reason) and not never_fits(reason):
                 busy.append(update)
             else:
                 _check_index(status, cause, reason)
@@ -126,14 +126,19 @@ def _send(client: Elasticsearch, chunk: Sequence[_Update]) -> list[tuple[int, An
     try:
         answer = client.perform_request("POST", path, headers=headers, body=body)
     except ApiError as error:
-        if error.meta.status != 413:
+        if error.meta.status != 413 and not never_fits(error_reason(error)):
             raise
         if len(chunk) > 1:
             half = len(chunk) // 2
             return _send(client, chunk[:half]) + _send(client, chunk[half:])
         return [(413, "the update is larger than the server takes (http.max_content_length)")]
-    found = [item["update"] for item in answer["items"]]
-    return [(item["status"], item.get("error")) for item in found]
+    found = [(item["update"]["status"], item["update"].get("error")) for item in answer["items"]]
+    if len(chunk) > 1:  # what was too much together may not be by itself
+        return [
+            _send(client, [update])[0] if cause and never_fits(reason_of(cause)) else (status, cause)
+            for update, (status, cause) in zip(chunk, found, strict=True)
+        ]
+    return found
 
 
 def _chunks(updates: Sequence[_Update]) -> Iterator[list[_Update]]:

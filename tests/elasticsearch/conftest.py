@@ -68,7 +68,7 @@ def started(version: str = VERSION, product: Product = Product.ELASTICSEARCH, **
 
 @pytest.fixture(scope="session")
 def _one_node() -> Iterator[Cluster]:
-    with started() as cluster:
+    with started(heap="1g") as cluster:  # a text of 10 MB is too much for less
         yield cluster
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from elasticsearch import Elasticsearch
 
 from abs_index.indexing.elasticsearch.documents import Documents
+from abs_index.indexing.elasticsearch.push import PushOptions, push
 from abs_index.indexing.table import Table
 from tests.search.tables import DocumentRow, FigureRow, PairRow, append, write_index
 
@@ -77,3 +80,17 @@ def assert_same(client: Elasticsearch, name: str, folder: Path, *, vectors: bool
                 np.testing.assert_allclose(found[key][field], value, atol=1e-6)
             else:
                 assert found[key][field] == value
+
+
+class Stopped(Exception):
+    """What ends a push in tests."""
+
+
+def interrupted_push(folder: Path, client: Elasticsearch, options: PushOptions) -> None:
+    """A push that ends in the middle, as Ctrl-C ends it."""
+
+    def stop(done: int, total: int | None) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        push(folder, client, replace(options, chunk_bytes=5000, workers=1), progress=stop)

@@ -18,7 +18,15 @@ from abs_index.indexing.elasticsearch.aliases import live_index
 from abs_index.indexing.elasticsearch.push import PushOptions, push
 from abs_index.indexing.table import Table
 from abs_index.recipe import ElasticsearchSettings
-from tests.elasticsearch.pushing import assert_same, change, documents, on_server, write_index
+from tests.elasticsearch.pushing import (
+    Stopped,
+    assert_same,
+    change,
+    documents,
+    interrupted_push,
+    on_server,
+    write_index,
+)
 from tests.search.tables import DOCUMENTS, DocumentRow, FigureRow, PairRow
 
 pytestmark = pytest.mark.clients
@@ -156,20 +164,6 @@ def test_the_new_index_is_as_searchable_as_any(client: Elasticsearch, folder: Pa
         change(folder, ["d1"])
 
 
-class Stopped(Exception):
-    pass
-
-
-def interrupted_push(folder: Path, client: Elasticsearch, options: PushOptions) -> None:
-    """A push that ends in the middle, as Ctrl-C ends it."""
-
-    def stop(done: int, total: int | None) -> None:
-        raise Stopped
-
-    with pytest.raises(Stopped):
-        push(folder, client, replace(options, chunk_bytes=5000, workers=1), progress=stop)
-
-
 def test_an_interrupted_first_push_goes_on(client: Elasticsearch, folder: Path, options: PushOptions) -> None:
     interrupted_push(folder, client, options)
     with pytest.raises(AliasError, match="no alias"):
@@ -300,27 +294,6 @@ def test_an_old_index_that_has_another_alias_stays(client: Elasticsearch, folder
     report = push(folder, client, replace(options, keep=0))
     assert report.removed == ()
     assert indices(client, options.name) == [first, report.index]
-
-
-def lose_shard(client: Elasticsearch, index: str) -> None:
-    """Takes the only copy of the only shard from its node."""
-    (node,) = client.nodes.info()["nodes"].values()
-    client.indices.put_settings(index=index, settings={"index.routing.allocation.exclude._name": node["name"]})
-    cancel = {"index": index, "shard": 0, "node": node["name"], "allow_primary": True}
-    client.cluster.reroute(commands=[{"cancel": cancel}])
-
-
-@pytest.mark.filterwarnings("ignore:The .state. field in the response to the reroute API")
-def test_what_has_lost_a_shard_is_made_anew(client: Elasticsearch, folder: Path, options: PushOptions) -> None:
-    interrupted_push(folder, client, options)
-    (left,) = indices(client, options.name)
-    lose_shard(client, left)
-    live = push(folder, client, options).index
-    assert indices(client, options.name) == [live]
-    lose_shard(client, live)
-    report = push(folder, client, options)
-    assert (report.sent, report.index != live) == (40, True)
-    assert_same(client, options.name, folder)
 
 
 def test_only_one_of_two_pushes_at_once_wins(

@@ -22,7 +22,14 @@ from abs_index.indexing.elasticsearch.push import PushOptions, push
 from abs_index.recipe import ElasticsearchSettings
 from abs_index.server.cluster import Cluster
 from tests.elasticsearch.conftest import clean, started
-from tests.elasticsearch.pushing import assert_same, change, documents, on_server, write_index
+from tests.elasticsearch.pushing import (
+    assert_same,
+    change,
+    documents,
+    interrupted_push,
+    on_server,
+    write_index,
+)
 from tests.search.tables import DocumentRow, FigureRow, PairRow
 
 
@@ -81,13 +88,36 @@ def test_one_node_of_three_dies_while_a_push_runs(three_nodes: Cluster, tmp_path
         clean(client, options.name)
 
 
+def test_what_has_lost_a_shard_is_made_anew(three_nodes: Cluster, tmp_path: Path) -> None:
+    """Each node has a shard of which there is no copy: the live index, and one that was left unfinished, lose one."""
+    folder = write_index(tmp_path / "index", documents(30))
+    settings = ElasticsearchSettings(shards=3, replicas="0")
+    live, left = (PushOptions(f"test-lost-{name}", patience=90, settings=settings) for name in ("live", "left"))
+    with connect(three_nodes.url, timeout=20) as client:
+        before = push(folder, client, live)
+        interrupted_push(folder, client, left)
+        three_nodes.kill(2)
+        client.options(request_timeout=90).cluster.health(wait_for_nodes="2", timeout="60s")
+        assert client.cluster.health(index=before.index)["status"] == "red"
+        for options in (live, left):
+            report = push(folder, client, options)
+            assert (report.sent, report.unchanged) == (120, 0)
+            assert_same(client, options.name, folder)
+            clean(client, options.name)
+
+
 # a server with little room
 
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Elasticsearch]:
     """A server that takes requests of 1 MB at most, and hardly any at once."""
-    room = {"http.max_content_length": "1mb", "thread_pool.write.size": 1, "thread_pool.write.queue_size": 1}
+    room = {
+        "http.max_content_length": "1mb",
+        "indexing_pressure.memory.limit": "2mb",
+        "thread_pool.write.size": 1,
+        "thread_pool.write.queue_size": 1,
+    }
     with started(settings=room, heap="384m") as cluster, connect(cluster.url, connections=16) as client:
         yield client
 
@@ -109,6 +139,17 @@ def test_requests_are_no_larger_than_the_server_takes(small: Elasticsearch, tmp_
     assert largest_request(small) == 2**20
     assert push(folder, small, PushOptions("test-chunks")).sent == 800
     assert_same(small, "test-chunks", folder)
+
+
+def test_a_document_that_the_server_never_has_room_for(small: Elasticsearch, tmp_path: Path) -> None:
+    """It may be sent, but needs more memory than all writing may have: to wait for that would be to wait for ever."""
+    huge = DocumentRow("huge", [FigureRow("f1", [PairRow("word " * 85_000)])])
+    folder = write_index(tmp_path / "index", [*documents(15), huge, *documents(15, 20)])
+    options = PushOptions("test-no-room", dead_letters=tmp_path / "dead.jsonl", patience=30)
+    report = push(folder, small, options)
+    assert (report.sent, report.refused) == (120, 1)
+    (letter,) = map(orjson.loads, (tmp_path / "dead.jsonl").read_bytes().splitlines())
+    assert (letter["id"], "max_primary_bytes" in letter["reason"]) == ("huge-f1-0", True)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from abs_index.errors import AccessError, AliasError, PushError
-from abs_index.indexing.elasticsearch.connection import blocked, is_blocked, reason_of, server_errors
+from abs_index.indexing.elasticsearch.connection import (
+    blocked,
+    error_reason,
+    is_blocked,
+    never_fits,
+    reason_of,
+    server_errors,
+)
 from abs_index.indexing.elasticsearch.dead_letters import DeadLetters
 from abs_index.indexing.elasticsearch.patience import TRANSIENT, Patience, describe, is_transient
 from abs_index.indexing.local import ordered_map
@@ -185,7 +192,9 @@ class _Sender:
             failures = 0 if len(again) < len(part) else failures + 1
             if not failures:
                 self._patience.progressed()
-            if again:
+            if again and never_fits(reason):
+                waiting += _halved(again)
+            elif again:
                 waiting.append(again)
                 self._patience.pause(failures or 1, reason, self._stop)
         return loaded
@@ -209,7 +218,8 @@ class _Sender:
             elif error is not None:
                 reason = reason_of(error)
                 self._check_index(status, error, reason)
-                if status in TRANSIENT or (status >= 500 and failures < _ATTEMPTS_ON_FAULT):
+                alone_too_large = len(part) == 1 and never_fits(reason)
+                if not alone_too_large and (status in TRANSIENT or (status >= 500 and failures < _ATTEMPTS_ON_FAULT)):
                     again.append(operation)
                     why = f"{status} {reason}"
                 else:
@@ -259,7 +269,7 @@ def _halved(part: Chunk) -> list[Chunk]:
 def _is_too_large(error: Exception) -> bool:
     from elastic_transport import ApiError
 
-    return isinstance(error, ApiError) and error.meta.status == 413
+    return isinstance(error, ApiError) and (error.meta.status == 413 or never_fits(error_reason(error)))
 
 
 def largest_request(client: Elasticsearch) -> int:

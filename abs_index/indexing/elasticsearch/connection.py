@@ -295,6 +295,16 @@ def is_blocked(status: int, reason: str) -> bool:
     return status in (403, 429) and re.search(r"/(5|6|8|12|13)/|read-only|flood-stage", reason) is not None
 
 
+def never_fits(reason: str) -> bool:
+    """Whether an operation by itself is more than the server lets be under way at once: later it is so too.
+
+    >>> never_fits("rejected [all_bytes=0, primary_operation_bytes=80003328, max_primary_bytes=53687091]")
+    True
+    """
+    found = re.search(r"operation_bytes=(\d+), max_\w+_bytes=(\d+)", reason)
+    return found is not None and int(found[1]) > int(found[2])
+
+
 def blocked(reason: str) -> str:
     """One line for such a block: what to do depends on whether the disk is full."""
     if "flood-stage" in reason or "read-only-allow-delete" in reason or "/12/" in reason:
