@@ -100,7 +100,9 @@ def test_demo_shows_the_commands_that_it_runs(tmp_path: Path, monkeypatch: pytes
 
 
 def test_demo_ends_with_the_first_command_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "_demonstration", lambda corpus, index: [["show", "x"], ["sample", corpus]])
+    monkeypatch.setattr(
+        commands, "_demonstration", lambda corpus, index: [["show", "--no-such-option"], ["sample", corpus]]
+    )
     result = CliRunner().invoke(app, ["demo", "--folder", str(tmp_path)])
     assert result.exit_code == 2
     assert not (tmp_path / "corpus").exists()

@@ -31,8 +31,8 @@ Status = Literal["green", "yellow", "red"]
 class Cluster:
     """A running server. `processes[i]` is the process of `nodes[i]`, alive or not.
 
-    >>> with Cluster.start(folder) as cluster:    # doctest: +SKIP
-    ...     print(cluster.url)
+    with Cluster.start(folder) as cluster:
+        print(cluster.url)
     """
 
     nodes: list[Node]

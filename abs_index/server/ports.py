@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import random
 import socket
-from contextlib import ExitStack
 
 from abs_index.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
 
 
+_RANGE = range(20_000, 32_000)
+"""Below the ports that systems give to outgoing connections: one of those might take it before the server does."""
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now, all different."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Ports that nobody listens on now, all different, drawn by chance.
+
+    Raises UsageError where there are too few.
+    """
+    found: list[int] = []
+    for port in random.sample(_RANGE, len(_RANGE)):
+        if len(found) == count:
+            break
+        try:
+            require_free(port)
+        except UsageError:
+            continue
+        found.append(port)
+    else:
+        raise UsageError(f"no free port from {_RANGE.start} to {_RANGE.stop - 1}: choose one with --port")
+    return found
 
 
 def require_free(port: int) -> None:
