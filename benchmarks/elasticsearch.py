@@ -70,7 +70,7 @@ def main() -> None:
         "--index", type=Path, help="measure the size of this index that was built, not of generated pairs"
     )
     parser.add_argument("--rounds", type=int, default=3, help="of the bulk load")
-    parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--memory-pairs", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=256, help="of both embeddings")
     parser.add_argument("--json", action="store_true", help="one line for machines")
