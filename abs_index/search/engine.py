@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
+from abs_index.errors import UsageError
 from abs_index.model.base import Floats, ModelInfo
 from abs_index.search.filters import Filters
 from abs_index.search.hits import FigureDetails, Hit
@@ -75,3 +76,25 @@ class Engine(Protocol[Key]):
 
     def close(self) -> None:
         """Releases what the engine holds."""
+
+
+# what all engines say of names
+
+MOST_NAMED: Final = 10
+"""Figures that an error names, where several have the same id."""
+
+
+def no_such_figure(name: str) -> UsageError:
+    """The error for a name that no figure has."""
+    return UsageError(f"there is no figure {name!r} in this index; a search prints the ids that there are")
+
+
+def several_figures(name: str, first: Sequence[str], count: int) -> UsageError:
+    """The error for an id that `count` figures have in their documents, the `first` ones by their whole ids."""
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return UsageError(f"{count} figures have the id {name!r}; name one of: {', '.join(first)}{more}")
+
+
+def without_image(figure: str) -> UsageError:
+    """The error for a figure that cannot be compared."""
+    return UsageError(f"figure {figure!r} has no image that could be embedded; search by words instead")

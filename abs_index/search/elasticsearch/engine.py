@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from abs_index.errors import ModelMismatchError, QueryError, UsageError
+from abs_index.errors import ModelMismatchError, QueryError
 from abs_index.indexing.elasticsearch.aliases import LiveIndex
 from abs_index.indexing.elasticsearch.connection import error_reason
 from abs_index.indexing.lexical import keyword
 from abs_index.indexing.records import storable
 from abs_index.model.base import Floats, ModelInfo
+from abs_index.search.display import details_of, figure_id
 from abs_index.search.elasticsearch.dialect import ElasticsearchDialect, Query, words_in_texts
 from abs_index.search.elasticsearch.filters import clauses
-from abs_index.search.elasticsearch.hits import details_of, figure_id, hit_of, shown
+from abs_index.search.elasticsearch.hits import hit_of, shown
 from abs_index.search.elasticsearch.server import (
     LIMIT,
     Answer,
@@ -30,14 +31,13 @@ from abs_index.search.elasticsearch.server import (
     restricted,
 )
 from abs_index.search.elasticsearch.vectors import FIRST_PAIRS, Restriction, VectorSource
-from abs_index.search.engine import Engine, Found
+from abs_index.search.engine import MOST_NAMED, Engine, Found, no_such_figure, several_figures
 from abs_index.search.filters import Filters
 from abs_index.search.hits import FigureDetails, Hit
 from abs_index.search.query import parse_query, parse_required
 
 _MOST_SHOWN_AT_ONCE = 50
 _FETCHED_AT_ONCE = 500
-_MOST_CANDIDATES = 10
 _REMEMBERED = 8
 _ONE_A_FIGURE: Final = {"collapse": {"field": "key"}, "track_total_hits": False}
 _NEWEST: Final = [{"year": {"order": "desc", "missing": "_last"}}, {"key": "asc"}, {"order": "asc"}]
@@ -143,7 +143,7 @@ class ElasticsearchEngine(Engine[str]):
                 **_ONE_A_FIGURE,
                 "query": {"bool": {"should": [whole, inside]}},
                 "sort": ["_score", {"key": "asc"}],
-                "size": _MOST_CANDIDATES,
+                "size": MOST_NAMED,
                 "aggs": {"figures": {"cardinality": {"field": "key"}}},
                 "_source": ["document", "figure"],
                 **self._vectors.to_fetch(),
@@ -151,19 +151,18 @@ class ElasticsearchEngine(Engine[str]):
         )
         found: list[Answer] = answer["hits"]["hits"]
         if not found:
-            raise UsageError(f"there is no figure {name!r} in this index; a search prints the ids that there are")
+            raise no_such_figure(name)
         if len(found) > 1 and figure_id(found[0]["_source"]) != name:
             count = max(len(found), answer["aggregations"]["figures"]["value"])
-            more = f" and {count - len(found)} more" if count > len(found) else ""
-            keys = ", ".join(figure_id(hit["_source"]) for hit in found)
-            raise UsageError(f"{count} figures have the id {name!r}; name one of: {keys}{more}")
+            raise several_figures(name, [figure_id(hit["_source"]) for hit in found], count)
         return found[0]
 
     def details(self, figure: str) -> FigureDetails:
         answer = self._server.ask(
             {"query": restricted(None, of_figures([figure])), "sort": _IN_ORDER, "size": LIMIT, "_source": _ALL}
         )
-        return details_of([hit["_source"] for hit in answer["hits"]["hits"]])
+        pairs = [hit["_source"] for hit in answer["hits"]["hits"]]
+        return details_of(pairs[0], pairs)
 
     # hits
 

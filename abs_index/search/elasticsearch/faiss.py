@@ -36,8 +36,9 @@ from abs_index.search.elasticsearch.server import (
     of_figures,
     restricted,
 )
-from abs_index.search.elasticsearch.vectors import Restriction, VectorSource, without_image
+from abs_index.search.elasticsearch.vectors import Restriction, VectorSource
 from abs_index.search.embedded.engine import group
+from abs_index.search.engine import without_image
 from abs_index.search.filters import Filters, owners_of
 
 FEW = 50_000

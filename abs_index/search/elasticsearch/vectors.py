@@ -10,10 +10,12 @@ import numpy as np
 
 from abs_index.errors import UsageError
 from abs_index.model.base import Floats
+from abs_index.search.display import figure_id
 from abs_index.search.elasticsearch.dialect import Query
 from abs_index.search.elasticsearch.filters import clauses
-from abs_index.search.elasticsearch.hits import figure_id, shown
+from abs_index.search.elasticsearch.hits import shown
 from abs_index.search.elasticsearch.server import LIMIT, Answer, Body, Seen, Steps, of_figures, seen
+from abs_index.search.engine import without_image
 from abs_index.search.filters import Filters
 
 FIRST_PAIRS: Final[Query] = {"term": {"order": 0}}
@@ -136,11 +138,6 @@ class NoVectors(VectorSource):
 
     def close(self) -> None:
         """Nothing is held here."""
-
-
-def without_image(figure: str) -> UsageError:
-    """The error for a figure that cannot be compared."""
-    return UsageError(f"figure {figure!r} has no image that could be embedded; search by words instead")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,25 +7,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from tantivy import Query
 
-from abs_index.errors import UsageError
-from abs_index.indexing.lexical import Highlighter
 from abs_index.indexing.rows import Mask, Ordinals, Rows
 from abs_index.indexing.structures import Structures
 from abs_index.model.base import Floats, ModelInfo
+from abs_index.search.display import FIGURE_COLUMNS, PAIR_COLUMNS, details_of, hit_of
 from abs_index.search.embedded.dialect import TantivyDialect
-from abs_index.search.engine import Engine, Found
+from abs_index.search.engine import MOST_NAMED, Engine, Found, no_such_figure, several_figures, without_image
 from abs_index.search.filters import Filters, owners_of
-from abs_index.search.hits import FigureDetails, Hit, PairDetails
+from abs_index.search.hits import FigureDetails, Hit
 from abs_index.search.query import parse_query, parse_required
-from abs_index.search.snippets import cut
 
 _AHEAD = 4
-_MOST_CANDIDATES = 10
 _REMEMBERED = 8
 
 
@@ -124,11 +121,10 @@ class Embedded(Engine[int]):
         if not len(found):
             found = figures.find("figure", name)
         if not len(found):
-            raise UsageError(f"there is no figure {name!r} in this index; a search prints the ids that there are")
+            raise no_such_figure(name)
         if len(found) > 1:
-            keys = ", ".join(row["key"] for row in figures.take(found[:_MOST_CANDIDATES], ["key"]))
-            more = f" and {len(found) - _MOST_CANDIDATES} more" if len(found) > _MOST_CANDIDATES else ""
-            raise UsageError(f"{len(found)} figures have the id {name!r}; name one of: {keys}{more}")
+            first = figures.take(found[:MOST_NAMED], ["key"])
+            raise several_figures(name, [row["key"] for row in first], len(found))
         return int(found[0])
 
     def looks_of(self, name: str) -> tuple[Floats, int]:
@@ -136,26 +132,13 @@ class Embedded(Engine[int]):
         vector = self._of.image_vectors.vector(figure)
         if vector is None:
             (row,) = self._of.figures.take([figure], ["key"])
-            raise UsageError(f"figure {row['key']!r} has no image that could be embedded; search by words instead")
+            raise without_image(row["key"])
         return vector, figure
 
     def details(self, figure: int) -> FigureDetails:
         (row,) = self._of.figures.take([figure])
         pairs = self._of.pairs.take(self._pairs_of([figure], Filters())[figure])
-        return FigureDetails(
-            **_facts(row),
-            alt=row["alt"] or "",
-            credit=row["credit"] or "",
-            images=tuple(row["images"] or ()),
-            width=row["width"],
-            height=row["height"],
-            image_format=row["image_format"] or "",
-            authors=tuple(row["authors"] or ()),
-            licence=row["licence"] or "",
-            language=row["language"] or "",
-            doi=row["doi"] or "",
-            pairs=tuple(_pair_details(pair) for pair in pairs),
-        )
+        return details_of(row, pairs)
 
     # hits
 
@@ -163,14 +146,16 @@ class Embedded(Engine[int]):
         of_images = [item.figure for item in found if item.pair is None]
         firsts = {figure: pairs[0] for figure, pairs in self._pairs_of(of_images, filters, query).items() if len(pairs)}
         shown = [firsts.get(item.figure) if item.pair is None else item.pair for item in found]
-        pairs = iter(self._of.pairs.take([pair for pair in shown if pair is not None], _SHOWN_OF_PAIRS))
-        figures = self._of.figures.take([item.figure for item in found], _SHOWN)
+        pairs = iter(self._of.pairs.take([pair for pair in shown if pair is not None], PAIR_COLUMNS))
+        figures = self._of.figures.take([item.figure for item in found], FIGURE_COLUMNS)
         parsed = self._parsed(query)
         highlighter = None if parsed is None else self._of.lexical.highlighter(parsed)
-        return [
-            Hit(**_facts(figure), score=item.score, **_evidence(None if pair is None else next(pairs), highlighter))
-            for item, figure, pair in zip(found, figures, shown, strict=True)
-        ]
+        made = []
+        for item, figure, ordinal in zip(found, figures, shown, strict=True):
+            pair = None if ordinal is None else next(pairs)
+            words = highlighter.find(pair["text_raw"] or "") if pair and highlighter else ()
+            made.append(hit_of(figure, pair, item.score, words))
+        return made
 
     def _pairs_of(self, figures: Sequence[int], filters: Filters, query: str = "") -> dict[int, Ordinals]:
         """The pairs of some figures that pass the filters, and what the query requires, in their order."""
@@ -189,13 +174,6 @@ class Embedded(Engine[int]):
         return {figure: pairs[owners == figure] for figure in figures}
 
 
-_SHOWN = ("key", "document", "figure", "label", "caption_raw", "image", "path", "source", "title", "container", "year")
-"""Columns of a figure that `_facts` needs."""
-
-_SHOWN_OF_PAIRS = ("pair", "role", "section", "text_raw", "abs", "prob", "abs_prob", "kind", "kind_prob")
-"""Columns of a pair that `_evidence` needs."""
-
-
 def group(owners: Rows, best: Callable[[int], tuple[Ordinals, Floats]], k: int) -> list[Found[int]]:
     """The k best figures from the best pairs, of which as many are looked at as it takes.
 
@@ -212,48 +190,3 @@ def group(owners: Rows, best: Callable[[int], tuple[Ordinals, Floats]], k: int) 
     order = np.argsort(first)[:k]
     rows = zip(figures[order].tolist(), first[order].tolist(), strict=True)
     return [Found(figure, int(pairs[row]), float(scores[row])) for figure, row in rows]
-
-
-def _facts(row: dict[str, Any]) -> dict[str, Any]:
-    """What hits and details both say of a figure."""
-    return {
-        "id": row["key"],
-        "document": row["document"],
-        "figure": row["figure"],
-        "label": row["label"] or "",
-        "caption": row["caption_raw"] or "",
-        "image": row["image"],
-        "path": row["path"] or "",
-        "source": row["source"] or "",
-        "title": row["title"] or "",
-        "journal": row["container"] or "",
-        "year": row["year"],
-    }
-
-
-def _labels(row: dict[str, Any]) -> dict[str, Any]:
-    """What the network says of a pair."""
-    return {name: row[name] for name in ("abs", "prob", "abs_prob", "kind", "kind_prob")}
-
-
-def _evidence(pair: dict[str, Any] | None, highlighter: Highlighter | None) -> dict[str, Any]:
-    """What a hit says of its pair."""
-    if pair is None:
-        missing = dict.fromkeys(("pair", "role", "abs", "prob", "abs_prob", "kind", "kind_prob"))
-        return {**missing, "section": "", "snippet": "", "highlights": ()}
-    text = pair["text_raw"] or ""
-    snippet, highlights = cut(text, highlighter.find(text) if highlighter else ())
-    section = pair["section"] or ""
-    shown = {"pair": pair["pair"], "role": pair["role"], "section": section}
-    return {**shown, "snippet": snippet, "highlights": highlights, **_labels(pair)}
-
-
-def _pair_details(row: dict[str, Any]) -> PairDetails:
-    return PairDetails(
-        id=row["pair"],
-        role=row["role"],
-        section=row["section"] or "",
-        text=row["text_raw"] or "",
-        path=row["text_path"] or "",
-        **_labels(row),
-    )
