@@ -110,7 +110,8 @@ def _build(
     from abs_index.indexing.build import build_index, expected_documents
     from abs_index.model.load import load_model
 
-    try:
+    how = "the same command without --rebuild" if options.rebuild else "the same command"
+    with console.resumable(f"run {how} again to go on"):
         expected = expected_documents(corpora, options.corpus)
         with console.progress("building", unit="documents", quiet=quiet) as advance:
             return build_index(
@@ -120,10 +121,6 @@ def _build(
                 options=options,
                 progress=lambda done: advance(done, expected),
             )
-    except KeyboardInterrupt:
-        how = "the same command without --rebuild" if options.rebuild else "the same command"
-        console.stderr().print(f"interrupted; run {how} again to go on")
-        raise typer.Exit(130) from None
 
 
 def _exit_code(summary: BuildSummary, *, strict: bool) -> int:
@@ -138,12 +135,7 @@ def _exit_code(summary: BuildSummary, *, strict: bool) -> int:
 
 
 def _print(summary: BuildSummary) -> None:
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
+    table = console.summary_table()
     table.add_row("documents", f"{summary.documents:,}", str(summary.changes))
     table.add_row("figures", f"{summary.figures:,}", f"{summary.images:,} with an image")
     table.add_row("pairs", f"{summary.pairs:,}")

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from abs_index.cli.progress import Advance
 
@@ -48,6 +50,29 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def summary_table() -> Table:
+    """An empty table for what a command has done: a name, a number and a note in each row."""
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    return table
+
+
+@contextmanager
+def resumable(how: str = "run the same command again to go on") -> Iterator[None]:
+    """Ends the program with 130 on Ctrl-C, with a line that says how to go on."""
+    import typer
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        stderr().print(f"interrupted; {how}")
+        raise typer.Exit(130) from None
 
 
 def progress(title: str, *, unit: str = "images", quiet: bool = False) -> AbstractContextManager[Advance]:

@@ -133,13 +133,10 @@ def enrich(
         rejects=rejects,
         dead_letters=dead_letters,
     )
-    try:
+    with console.resumable():
         network = load_model(model, device=device.value)
         with client, console.progress("enriching", unit="documents", quiet=quiet) as advance:
             summary = enrich_index(client, name, network, options, advance)
-    except KeyboardInterrupt:
-        console.stderr().print("interrupted; run the same command again to go on")
-        raise typer.Exit(130) from None
     if json:
         console.write_json(summary)
     else:
@@ -165,12 +162,7 @@ def _exit_code(summary: EnrichSummary, dead_letters: Path, *, strict: bool) -> i
 
 
 def _print(summary: EnrichSummary) -> None:
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
+    table = console.summary_table()
     written = "dry run: nothing was written" if summary.dry_run else f"{summary.written:,} written"
     table.add_row("documents", f"{summary.documents:,}", written)
     table.add_row("figures", f"{summary.figures:,}", f"{summary.unchanged:,} unchanged")

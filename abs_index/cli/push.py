@@ -100,12 +100,9 @@ def run(index: Path, client: Elasticsearch, options: PushOptions, *, quiet: bool
     """A push with its progress on standard error. Exits with 130 on Ctrl-C."""
     from abs_index.indexing.elasticsearch import push as pushing
 
-    try:
-        with console.progress("pushing", unit="pairs", quiet=quiet) as advance:
-            return pushing.push(index, client, options, progress=advance)
-    except KeyboardInterrupt:
-        console.stderr().print("interrupted; run the same command again to go on where it was")
-        raise typer.Exit(130) from None
+    how = "run the same command again to go on where it was"
+    with console.resumable(how), console.progress("pushing", unit="pairs", quiet=quiet) as advance:
+        return pushing.push(index, client, options, progress=advance)
 
 
 def exit_code(report: PushReport) -> int:
@@ -121,12 +118,7 @@ def exit_code(report: PushReport) -> int:
 
 def show(report: PushReport) -> None:
     """What was done, for a person."""
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(justify="right")
-    table.add_column(style="dim")
+    table = console.summary_table()
     table.add_row("alias", report.alias, f"at {report.index}")
     table.add_row("pairs", f"{report.pairs:,}")
     table.add_row("  sent", f"{report.sent:,}", f"{report.bytes / 1e6:,.1f} MB")

@@ -17,6 +17,8 @@ from abs_index.errors import UsageError
 if TYPE_CHECKING:
     from abs_index.cli.progress import Advance
 
+_GO_ON = "run the same command again to go on from the last checkpoint"
+
 
 class Regime(StrEnum):
     """How the encoder of the paper's classifier is trained."""
@@ -131,7 +133,7 @@ def pretrain(
     from abs_index.recipe import load_recipe
 
     settings = load_recipe(recipe)
-    with _interruptible(), _two_bars(quiet) as (read, advance):
+    with console.resumable(_GO_ON), _two_bars(quiet) as (read, advance):
         told = PretrainProgress(lambda done: read(done, None), StepProgress(advance, _note(quiet)))
         run(settings, corpora, output, device=device.value, progress=told)
     console.stderr().print(f"wrote {output}", markup=False)
@@ -180,7 +182,7 @@ def classifier(
     settings = load_recipe(recipe)
     root = images or labels.parent
     pairs = read_labels(labels, root)
-    with _interruptible(), console.progress("training", unit="steps", quiet=quiet) as advance:
+    with console.resumable(_GO_ON), console.progress("training", unit="steps", quiet=quiet) as advance:
         result = train_classifier(
             settings,
             regime.value,
@@ -212,15 +214,6 @@ def _training() -> Iterator[None]:
         if error.name in ("torch", "timm"):
             raise MissingExtraError("training", "train") from None
         raise
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        console.stderr().print("interrupted; run the same command again to go on from the last checkpoint")
-        raise typer.Exit(130) from None
 
 
 @contextmanager

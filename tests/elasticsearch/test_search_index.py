@@ -20,7 +20,6 @@ from abs_index.errors import AliasError, ModelMismatchError, QueryError, UsageEr
 from abs_index.indexing.elasticsearch.aliases import live_index, write_meta
 from abs_index.indexing.structures import Structures
 from abs_index.indexing.table import Table
-from abs_index.labels import ABS, KINDS, ROLES
 from abs_index.search.elasticsearch import engine, faiss, server, vectors
 from abs_index.search.elasticsearch.filters import clauses
 from abs_index.search.filters import Filters
@@ -29,7 +28,7 @@ from abs_index.search.index import Index
 from tests.elasticsearch.loading import load, loaded
 from tests.fakes import IMAGE_DIM, PAIR_DIM, FakeModel
 from tests.search.tables import DOCUMENTS, DocumentRow, FigureRow, PairRow, append, write_index
-from tests.search.test_filters import JOURNALS, some
+from tests.search.test_filters import VALUES
 from tests.search.test_index import (  # noqa: F401
     test_a_figure_comes_once_with_its_best_pair,
     test_a_hit_says_all_that_is_shown,
@@ -138,17 +137,7 @@ def test_another_model_is_refused(cluster: Any, pushed: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    abs=some(ABS),
-    role=some(ROLES),
-    kind=some(KINDS[:5]),
-    source=some(["one", "two", "tests", "three"]),
-    journal=some(JOURNALS),
-    language=some(["en", "fr"]),
-    document=some(["traffic", "turbine", "old"]),
-    min_prob=st.none() | st.sampled_from([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]),
-    year=st.none() | st.sampled_from(["2015", "2010..2020", "..2015", "2016..", "1990..1991"]),
-)
+@given(**VALUES)
 def test_filters_let_the_same_pairs_pass(client: Elasticsearch, pushed: str, folder: Path, **values: Any) -> None:
     filters = Filters.of(**values)
     structures = _structures(folder)

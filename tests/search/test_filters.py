@@ -21,23 +21,27 @@ def some(values: Any) -> st.SearchStrategy[Any]:
     return st.none() | st.lists(st.sampled_from(values), min_size=1, max_size=2)
 
 
+VALUES = {
+    "abs": some(ABS),
+    "role": some(ROLES),
+    "kind": some(KINDS[:5]),
+    "source": some(["one", "two", "tests", "three"]),
+    "journal": some(JOURNALS),
+    "language": some(["en", "fr"]),
+    "document": some(["traffic", "turbine", "old"]),
+    "min_prob": st.none() | st.sampled_from([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]),
+    "year": st.none() | st.sampled_from(["2015", "2010..2020", "..2015", "2016..", "1990..1991"]),
+}
+"""Whatever filters there can be."""
+
+
 def passing_pairs(structures: Structures, filters: Filters) -> list[int]:
     query = filters.restrict(Query.all_query(), structures.lexical.schema)
     return structures.lexical.search(query, 1000).ordinals.tolist()
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    abs=some(ABS),
-    role=some(ROLES),
-    kind=some(KINDS[:5]),
-    source=some(["one", "two", "tests", "three"]),
-    journal=some(JOURNALS),
-    language=some(["en", "fr"]),
-    document=some(["traffic", "turbine", "old"]),
-    min_prob=st.none() | st.sampled_from([0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1]),
-    year=st.none() | st.sampled_from(["2015", "2010..2020", "..2015", "2016..", "1990..1991"]),
-)
+@given(**VALUES)
 def test_query_and_mask_let_the_same_pairs_pass(structures: Structures, **values: Any) -> None:
     filters = Filters.of(**values)
     mask = filters.pair_mask(structures.pairs, structures.figures)

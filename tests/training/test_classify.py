@@ -1,11 +1,9 @@
 """The paper's classifier on labelled pairs, in its three regimes, and the commands that lead there."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -31,12 +29,7 @@ RECIPE = Recipe(name="tiny", paper=TINY.model_copy(update={"pretraining": SLOWER
 TEXTS = ("The wheel turns because of the water.", "A garden. A cat.", "Figure shows a red circle.")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

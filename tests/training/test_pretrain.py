@@ -1,6 +1,6 @@
 """Pretraining: what a folder holds in the end, and that no interruption changes it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,13 +21,7 @@ from abs_index.training.word_vectors import WordTable
 from tests.fakes import write_corpus
 from tests.training.pretrain_child import RECIPE, run_and_die
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
