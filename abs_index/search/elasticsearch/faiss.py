@@ -165,7 +165,8 @@ class FaissVectors(VectorSource):
             moment = client.open_point_in_time(index=self._server.index, keep_alive=_KEPT)["id"]
             try:
                 while True:
-                    answer = client.search(body={**body, "pit": {"id": moment, "keep_alive": _KEPT}})
+                    page = {**body, "pit": {"id": moment, "keep_alive": _KEPT}}
+                    answer = client.search(body=page, allow_partial_search_results=False)
                     found = answer["hits"]["hits"]
                     yield [hit["fields"]["pair"][0] for hit in found]
                     if len(found) < LIMIT:
