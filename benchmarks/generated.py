@@ -84,6 +84,7 @@ def _pairs(
         abs_prob=pa.StructArray.from_arrays([pa.array(chances[:, at]) for at in range(len(ABS))], list(ABS)),
         kind=pa.array(random.choice(KINDS, len(owners))),
         kind_prob=pa.array(random.random(len(owners), np.float32)),
+        cmi=pa.array(random.random(len(owners), np.float32)),
         pair_embedding=_column(schema, "pair_embedding", vectors),
     )
 

@@ -35,20 +35,21 @@ from tantivy import (
 from abs_index.indexing.rows import Ordinals
 from abs_index.model.base import Floats
 
-TEXT_FIELDS: Final = ("text", "caption", "title", "section", "alt", "keywords", "authors")
-"""Analysed fields. `text` is the pair's own text, `caption` its figure's."""
+TEXT_FIELDS: Final = ("text", "caption", "title", "section", "alt", "figure_text", "keywords", "authors")
+"""Analysed fields. `text` is the pair's own text, `caption` its figure's, `figure_text` what stands in the picture."""
 
 KEYWORD_FIELDS: Final = (
     "abs", "kind", "role", "source", "container", "language", "licence", "doi", "document", "figure", "pair"
 )  # fmt: skip
 """Fields that are kept whole. `figure` matches the id in the document and "document#figure"."""
 
-NUMBER_FIELDS: Final = ("year", "abs_prob", "kind_prob")
+NUMBER_FIELDS: Final = ("year", "abs_prob", "kind_prob", "cmi")
 """Fields for ranges; `abs_prob` and `kind_prob` are the probabilities of the predicted labels."""
 
 COLUMNS: Final = (
-    "pair", "document", "figure", "text", "caption", "title", "section", "alt", "keywords", "authors",
-    "abs", "abs_prob", "kind", "kind_prob", "role", "source", "container", "language", "licence", "doi", "year",
+    "pair", "document", "figure", "text", "caption", "title", "section", "alt", "figure_text", "keywords",
+    "authors", "abs", "abs_prob", "kind", "kind_prob", "cmi", "role", "source", "container", "language", "licence",
+    "doi", "year",
 )  # fmt: skip
 """Columns of the table that a row for `LexicalWriter.add` holds; `abs_prob` is a struct there."""
 
@@ -88,8 +89,8 @@ def _schema() -> Schema:
     for name in KEYWORD_FIELDS:
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     builder.add_integer_field("year", indexed=True, fast=True)
-    builder.add_float_field("abs_prob", indexed=True, fast=True)
-    builder.add_float_field("kind_prob", indexed=True, fast=True)
+    for name in ("abs_prob", "kind_prob", "cmi"):
+        builder.add_float_field(name, indexed=True, fast=True)
     builder.add_integer_field(_ORDINAL, fast=True)
     return builder.build()
 
@@ -142,9 +143,8 @@ def _fields(row: Mapping[str, Any]) -> dict[str, list[Any]]:
     fields: dict[str, list[Any]] = {name: [spaced(text) for text in _all(row[name])] for name in TEXT_FIELDS}
     fields |= {name: [keyword(value) for value in _all(row[name])] for name in KEYWORD_FIELDS}
     fields["figure"].append(keyword(f"{row['document']}#{row['figure']}"))
-    fields["year"] = [] if row["year"] is None else [row["year"]]
+    fields |= {name: [] if row[name] is None else [row[name]] for name in ("year", "kind_prob", "cmi")}
     fields["abs_prob"] = [row["abs_prob"][row["abs"]]] if row["abs"] else []
-    fields["kind_prob"] = [] if row["kind_prob"] is None else [row["kind_prob"]]
     return fields
 
 

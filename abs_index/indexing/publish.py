@@ -48,11 +48,12 @@ _TEMPORARY = "tmp-"
 _ROWS = 2048
 
 _FIGURE_COLUMNS = (
-    "document", "figure", "label", "caption_raw", "alt", "credit", "group", "group_label", "group_caption",
+    "document", "figure", "label", "caption_raw", "alt", "figure_text", "credit", "group", "group_label",
+    "group_caption",
     "image", "images", "width", "height", "image_format",
     "path", "source", "title", "container", "year", "authors", "licence", "language", "keywords", "doi",
 )  # fmt: skip
-_PAIR_COLUMNS = ("pair", "section", "text_raw", "text_path", "abs_prob", "kind_prob")
+_PAIR_COLUMNS = ("pair", "section", "text_raw", "text_path", "abs_prob", "kind_prob", "cmi")
 _CODED = {"role": ROLES, "abs": ABS, "kind": KINDS}
 
 logger = logging.getLogger(__name__)

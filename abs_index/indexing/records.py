@@ -25,7 +25,8 @@ Columns = dict[str, pa.Array]
 class FigureRecord:
     """A figure with its image. `image` is a path in the corpus, "" where none could be decoded.
 
-    `embedding` is float32 (image_dim,) of unit length; None where there is no image or no usable vector.
+    `embedding` is float32 (image_dim,) of unit length; None where there is no image or no usable vector. `figure_text`
+    are the words that were read in the image, "" where there are none; None where nobody looked.
     """
 
     figure: Figure
@@ -34,6 +35,7 @@ class FigureRecord:
     height: int | None = None
     format: str = ""
     embedding: Floats | None = None
+    figure_text: str | None = None
 
 
 @dataclass(slots=True)
@@ -171,6 +173,7 @@ def _figure_columns(records: list[Record]) -> Columns:
         "caption": _texts(figure.caption.normalised for figure in figures),
         "caption_raw": _texts(figure.caption.raw for figure in figures),
         "alt": _texts(figure.alt for figure in figures),
+        "figure_text": _texts(figure.figure_text for figure in made),
         "credit": _texts(figure.credit for figure in figures),
         "group": _texts(group.id if group else None for group in groups),
         "group_label": _texts(group.label if group else None for group in groups),
@@ -205,6 +208,7 @@ def _pair_columns(records: list[Record], figures: Columns, schema: pa.Schema) ->
     abs_prob = _joined([record.predictions.abs_prob for record in records], len(ABS))
     kind_prob = _joined([record.predictions.kind_prob for record in records], len(KINDS))
     kinds = kind_prob.argmax(axis=1)
+    cmi = np.concatenate([np.zeros(0, np.float32), *(record.predictions.cmi for record in records)])
     columns = {
         "pair": _texts(pair.id for pair in pairs),
         "role": _texts(pair.role for pair in pairs),
@@ -216,6 +220,7 @@ def _pair_columns(records: list[Record], figures: Columns, schema: pa.Schema) ->
         "abs_prob": _probabilities(abs_prob),
         "kind": pa.array(KINDS, pa.string()).take(pa.array(kinds)),
         "kind_prob": pa.array(kind_prob[np.arange(len(kinds)), kinds], pa.float32()),
+        "cmi": pa.array(cmi, pa.float32()),
         "pair_embedding": _vectors(embedding, None, kind),
     }
     return _take(figures, np.array(owners, dtype=np.int64)) | columns

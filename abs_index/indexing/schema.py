@@ -15,7 +15,7 @@ import pyarrow as pa
 from abs_index.labels import ABS
 from abs_index.model.base import ModelInfo
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever a column changes its name, type or meaning."""
 
 Row = Literal["document", "figure", "pair", "reject"]
@@ -52,6 +52,8 @@ def table_schema(model: ModelInfo) -> pa.Schema:
             pa.field("caption", pa.string()),
             pa.field("caption_raw", pa.string()),
             pa.field("alt", pa.string()),
+            # words that were read in the image: null where nobody looked, "" where there are none
+            pa.field("figure_text", pa.string()),
             pa.field("credit", pa.string()),
             pa.field("group", pa.string()),
             pa.field("group_label", pa.string()),
@@ -75,6 +77,7 @@ def table_schema(model: ModelInfo) -> pa.Schema:
             pa.field("abs_prob", pa.struct([pa.field(name, pa.float32()) for name in ABS])),
             pa.field("kind", pa.string()),
             pa.field("kind_prob", pa.float32()),
+            pa.field("cmi", pa.float32()),
             pa.field("pair_embedding", pa.list_(pa.float32(), model.pair_dim)),
             # of rejects only; `path` is the refused file, `figure` the figure or ""
             pa.field("reason", pa.string()),

@@ -14,11 +14,12 @@ from abs_index.search.snippets import Span, cut
 Row = Mapping[str, Any]
 
 FIGURE_COLUMNS = (
-    "document", "figure", "label", "caption_raw", "image", "path", "source", "title", "container", "year",
+    "document", "figure", "label", "caption_raw", "figure_text", "image", "path", "source", "title", "container",
+    "year",
 )  # fmt: skip
 """What `hit_of` needs of a figure."""
 
-PAIR_COLUMNS = ("pair", "role", "section", "text_raw", "abs", "prob", "abs_prob", "kind", "kind_prob")
+PAIR_COLUMNS = ("pair", "role", "section", "text_raw", "abs", "prob", "abs_prob", "kind", "kind_prob", "cmi")
 """What `hit_of` needs of a pair."""
 
 
@@ -80,6 +81,7 @@ def _facts(row: Row) -> dict[str, Any]:
         "figure": row["figure"],
         "label": row.get("label") or "",
         "caption": row.get("caption_raw") or "",
+        "figure_text": row.get("figure_text") or "",
         "image": row.get("image"),
         "path": row.get("path") or "",
         "source": row.get("source") or "",
@@ -91,4 +93,4 @@ def _facts(row: Row) -> dict[str, Any]:
 
 def _labels(row: Row) -> dict[str, Any]:
     """What the network says of a pair."""
-    return {name: row.get(name) for name in ("abs", "prob", "abs_prob", "kind", "kind_prob")}
+    return {name: row.get(name) for name in ("abs", "prob", "abs_prob", "kind", "kind_prob", "cmi")}

@@ -28,11 +28,12 @@ _ROW_OF: Final[dict[What, Row]] = {"pairs": "pair", "figures": "figure", "docume
 _COLUMNS: Final[dict[What, tuple[str, ...]]] = {
     "pairs": (
         "pair", "document", "figure", "label", "role", "section", "text", "text_raw", "text_path", "image",
-        "abs", "abs_prob", "kind", "kind_prob", "path", "source", *_OF_DOCUMENT,
+        "figure_text", "abs", "abs_prob", "kind", "kind_prob", "cmi", "path", "source", *_OF_DOCUMENT,
     ),
     "figures": (
-        "figure", "document", "path", "source", "label", "caption", "caption_raw", "alt", "credit",
-        "group", "group_label", "group_caption", "image", "images", "width", "height", "image_format", *_OF_DOCUMENT,
+        "figure", "document", "path", "source", "label", "caption", "caption_raw", "alt", "figure_text",
+        "credit", "group", "group_label", "group_caption", "image", "images", "width", "height", "image_format",
+        *_OF_DOCUMENT,
     ),
     "documents": ("document", "path", "source", "format", *_OF_DOCUMENT),
     "rejects": ("path", "document", "figure", "reason", "detail"),

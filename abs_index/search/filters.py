@@ -28,6 +28,8 @@ Texts = str | Iterable[str] | None
 _VOCABULARIES = {"abs": ABS, "role": ROLES, "kind": KINDS}
 _OF_FIGURES = {"source": "source", "journal": "container", "language": "language", "licence": "licence",
                "document": "document"}  # fmt: skip
+_STORED = {"abs_prob": "prob"}
+"""Number fields whose column of `Rows` has another name."""
 _YEARS = re.compile(r"\s*(?P<first>-?[0-9]{1,4})?\s*(?:(?P<dots>\.\.)\s*(?P<last>-?[0-9]{1,4})?)?\s*")
 _LAST_YEAR = 9999
 
@@ -37,6 +39,8 @@ class FilterValues(TypedDict, total=False):
 
     abs: Texts
     min_prob: float | None
+    min_cmi: float | None
+    max_cmi: float | None
     role: Texts
     kind: Texts
     source: Texts
@@ -51,9 +55,10 @@ class FilterValues(TypedDict, total=False):
 class Filters:
     """Restrictions that all hold; of several values for one of them, any. None restricts nothing.
 
-    `min_prob` is the least probability of the predicted label, so with `abs` of the label that was asked for. `years`
-    are first and last year, both included, either may be open. `journal` is the container: journal or book. Values
-    are whole and compared exactly.
+    `min_prob` is the least probability of the predicted label, so with `abs` of the label that was asked for.
+    `min_cmi` and `max_cmi` bound how much picture and text have in common, both included. `years` are first and last
+    year, both included, either may be open. `journal` is the container: journal or book. Values are whole and compared
+    exactly.
     """
 
     abs: tuple[Abs, ...] | None = None
@@ -66,6 +71,8 @@ class Filters:
     licence: tuple[str, ...] | None = None
     document: tuple[str, ...] | None = None
     years: tuple[int | None, int | None] | None = None
+    min_cmi: float | None = None
+    max_cmi: float | None = None
 
     @classmethod
     def of(
@@ -73,6 +80,8 @@ class Filters:
         *,
         abs: Texts = None,  # noqa: A002 (the name of the field everywhere)
         min_prob: float | None = None,
+        min_cmi: float | None = None,
+        max_cmi: float | None = None,
         role: Texts = None,
         kind: Texts = None,
         source: Texts = None,
@@ -87,9 +96,13 @@ class Filters:
         >>> Filters.of(abs="equal", year="2010..").years
         (2010, None)
         """
+        if min_cmi is not None and max_cmi is not None and min_cmi > max_cmi:
+            raise UsageError(f"min_cmi: {min_cmi} is more than max_cmi, {max_cmi}")
         return cls(
             abs=cast("tuple[Abs, ...] | None", _texts("abs", abs)),
-            min_prob=_probability(min_prob),
+            min_prob=_share("min_prob", min_prob),
+            min_cmi=_share("min_cmi", min_cmi),
+            max_cmi=_share("max_cmi", max_cmi),
             role=cast("tuple[Role, ...] | None", _texts("role", role)),
             kind=cast("tuple[Kind, ...] | None", _texts("kind", kind)),
             source=_texts("source", source),
@@ -112,8 +125,8 @@ class Filters:
         clauses = [_any_term(schema, name, values) for name, values in self.terms()]
         if self.years is not None:
             clauses.append(Query.range_query(schema, "year", FieldType.Integer, *self.years))
-        if self.min_prob is not None:
-            clauses.append(Query.range_query(schema, "abs_prob", FieldType.Float, self.min_prob, None))
+        for name, low, high in self.spans():
+            clauses.append(Query.range_query(schema, name, FieldType.Float, low, high))
         matching = Query.boolean_query([(Occur.Must, clause) for clause in clauses]) if clauses else Query.all_query()
         return Query.const_score_query(matching, 0.0)
 
@@ -139,6 +152,13 @@ class Filters:
             if (values := getattr(self, name)) is not None:
                 yield field, values
 
+    def spans(self) -> Iterator[tuple[str, float | None, float | None]]:
+        """Number fields of pairs that are restricted, each with its least and its greatest value, None where open."""
+        if self.min_prob is not None:
+            yield "abs_prob", self.min_prob, None
+        if self.min_cmi is not None or self.max_cmi is not None:
+            yield "cmi", self.min_cmi, self.max_cmi
+
     def _facts_mask(self, figures: Rows) -> Mask:
         """The figures that pass the restrictions on their document."""
         passing = np.ones(len(figures), dtype=np.bool_)
@@ -156,11 +176,14 @@ class Filters:
     def _pair_chunks(self, pairs: Rows, passing: Mask) -> Iterator[Mask]:
         """Masks of the pairs, a batch at a time; `passing` are the figures that pass."""
         coded = {name: values for name in _VOCABULARIES if (values := getattr(self, name)) is not None}
-        for owner, prob, *codes in pairs.chunks("figure", "prob", *coded):
+        spans = {_STORED.get(name, name): bounds for name, *bounds in self.spans()}
+        for owner, *columns in pairs.chunks("figure", *spans, *coded):
             mask = passing[owner.to_numpy()]
-            if self.min_prob is not None:
-                mask &= prob.to_numpy(zero_copy_only=False) >= np.float32(self.min_prob)
-            for column, values in zip(codes, coded.values(), strict=True):
+            for column, (low, high) in zip(columns, spans.values(), strict=False):
+                numbers = column.to_numpy(zero_copy_only=False)
+                mask &= numbers >= np.float32(-np.inf if low is None else low)
+                mask &= numbers <= np.float32(np.inf if high is None else high)
+            for column, values in zip(columns[len(spans) :], coded.values(), strict=True):
                 wanted = pc.is_in(column.dictionary, pa.array(values, pa.string()))
                 mask &= wanted.to_numpy(zero_copy_only=False)[column.indices.to_numpy()]
             yield mask
@@ -168,7 +191,7 @@ class Filters:
     @property
     def of_pairs(self) -> bool:
         """Whether there is a restriction on pairs, beside those on figures and documents."""
-        return any(value is not None for value in (self.abs, self.min_prob, self.role, self.kind))
+        return bool(any(self.spans()) or any(getattr(self, name) is not None for name in _VOCABULARIES))
 
 
 def owners_of(mask: Mask, pairs: Rows, figures: Rows) -> Mask:
@@ -209,12 +232,12 @@ def _texts(name: str, value: Texts) -> tuple[str, ...] | None:
     return values
 
 
-def _probability(value: float | None) -> float | None:
+def _share(name: str, value: float | None) -> float | None:
     if value is None:
         return None
     if not 0 <= value <= 1:
-        raise UsageError(f"min_prob: {value} is not a probability; give a number from 0 to 1")
-    # Probabilities are stored in single precision: 0.7 must let a stored 0.7 pass, which is a little less.
+        raise UsageError(f"{name}: {value} cannot be; give a number from 0 to 1")
+    # Stored in single precision: 0.7 must let a stored 0.7 pass, which is a little less.
     return float(np.float32(value))
 
 

@@ -12,10 +12,11 @@ class Hit:
     """A figure that was found, with the pair that speaks best for it.
 
     `id` names the figure in the whole index: "document#figure"; `figure` is its id in the document. `abs` is the label
-    of the pair, `prob` its probability, `abs_prob` the probabilities of all labels; `kind` says what the image is.
-    What belongs to a pair is None (texts "") where a figure without any text was found by its image. `snippet` is a
-    part of the pair's text; `highlights` are start and end of the words of the query in it. `image` and `path` (of the
-    document) are paths in the corpus. `score` compares hits of one search only.
+    of the pair, `prob` its probability, `abs_prob` the probabilities of all labels; `kind` says what the image is,
+    `cmi` how much image and text have in common, 0 to 1. `figure_text` are words that stand in the image, where it was
+    read. What belongs to a pair is None (texts "") where a figure without any text was found by its image. `snippet` is
+    a part of the pair's text; `highlights` are start and end of the words of the query in it. `image` and `path` (of
+    the document) are paths in the corpus. `score` compares hits of one search only.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Hit:
     title: str
     label: str
     caption: str
+    figure_text: str
     pair: str | None
     role: Role | None
     section: str
@@ -35,6 +37,7 @@ class Hit:
     abs_prob: dict[Abs, float] | None
     kind: Kind | None
     kind_prob: float | None
+    cmi: float | None
     image: str | None
     path: str
     source: str
@@ -56,17 +59,22 @@ class PairDetails:
     abs_prob: dict[Abs, float]
     kind: Kind
     kind_prob: float
+    cmi: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class FigureDetails:
-    """A figure with all its texts: the same image can be more abstract than one and less than another."""
+    """A figure with all its texts: the same image can be more abstract than one and less than another.
+
+    `figure_text` are words that stand in the image, where it was read.
+    """
 
     id: str
     document: str
     figure: str
     label: str
     caption: str
+    figure_text: str
     alt: str
     credit: str
     image: str | None

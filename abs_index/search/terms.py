@@ -94,8 +94,7 @@ class Terms(Generic[Q]):
         """Numbers between two bounds; None is open."""
         if field not in NUMBER_FIELDS:
             raise QueryError(f"query: ranges are for numbers; give a field of {', '.join(NUMBER_FIELDS)}")
-        convert = _year if field == "year" else _probability
-        low, high = (None if bound is None else convert(bound[0]) for bound in (lower, upper))
+        low, high = (None if bound is None else _number(field, bound[0]) for bound in (lower, upper))
         if low is None and high is None:
             return self._dialect.exists(field)
         span = Span(low, high, with_low=lower is None or lower[1], with_high=upper is None or upper[1])
@@ -171,7 +170,10 @@ def _year(text: str) -> int | None:
     return max(-_LARGEST_NUMBER, min(_LARGEST_NUMBER, year))
 
 
-def _probability(text: str) -> float | None:
+def _number(field: str, text: str) -> float | None:
+    """A bound as a number, None for an open one. Raises QueryError for what the field cannot hold."""
+    if field == "year":
+        return _year(text)
     if text == "*":
         return None
     try:
@@ -179,6 +181,6 @@ def _probability(text: str) -> float | None:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise QueryError(f"query: {text!r} is not a probability; write abs_prob:>0.6 or abs_prob:[0.6 TO 1]")
+        raise QueryError(f"query: {text!r} is not a number from 0 to 1; write {field}:>0.6 or {field}:[0.6 TO 1]")
     # Stored in single precision.
     return float(np.float32(max(-_LARGEST_NUMBER, min(_LARGEST_NUMBER, number))))

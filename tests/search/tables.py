@@ -32,6 +32,7 @@ class PairRow:
     section: str = ""
     vector: Sequence[float] | None = None
     raw: str | None = None
+    cmi: float | None = 0.5
 
 
 @dataclass
@@ -44,6 +45,7 @@ class FigureRow:
     label: str = ""
     vector: Sequence[float] | None = None
     embedded: bool = True
+    figure_text: str | None = None
 
 
 @dataclass
@@ -70,13 +72,22 @@ DOCUMENTS = [
             FigureRow(
                 "f1",
                 [
-                    PairRow("Waves in dense traffic on a ring road", "image_more_abstract", 0.9, "caption", "plot"),
                     PairRow(
-                        "Stop and go waves travel upstream", "text_more_abstract", 0.6, "mention", "plot", "Results"
+                        "Waves in dense traffic on a ring road", "image_more_abstract", 0.9, "caption", "plot", cmi=0.1
+                    ),
+                    PairRow(
+                        "Stop and go waves travel upstream",
+                        "text_more_abstract",
+                        0.6,
+                        "mention",
+                        "plot",
+                        "Results",
+                        cmi=0.9,
                     ),
                 ],
                 caption="Waves in dense traffic on a ring road",
                 label="Figure 1",
+                figure_text="Density (veh/km) Detectors 1 2 3",
             ),
             FigureRow("f2", [PairRow("Cars queue at a junction", "text_more_abstract", 0.7, "caption", "photo")]),
         ],
@@ -93,9 +104,17 @@ DOCUMENTS = [
             FigureRow(
                 "f1",
                 [
-                    PairRow("Turbines turn and blades bend", "equal", 0.8, "mention", "diagram"),
-                    PairRow("A turbine with three blades, no traffic", "image_more_abstract", 0.5, "caption", "photo"),
+                    PairRow("Turbines turn and blades bend", "equal", 0.8, "mention", "diagram", cmi=0.3),
+                    PairRow(
+                        "A turbine with three blades, no traffic",
+                        "image_more_abstract",
+                        0.5,
+                        "caption",
+                        "photo",
+                        cmi=0.7,
+                    ),
                 ],
+                figure_text="",
             ),
             FigureRow("bare", []),
         ],
@@ -106,7 +125,8 @@ DOCUMENTS = [
         language="fr",
     ),
     DocumentRow(
-        "old", [FigureRow("f9", [PairRow("Gel electrophoresis of proteins", "equal", 0.99, "caption", "photo")])]
+        "old",
+        [FigureRow("f9", [PairRow("Gel electrophoresis of proteins", "equal", 0.99, "caption", "photo", cmi=None)])],
     ),
 ]
 """What most tests search: three documents, five figures, six pairs."""
@@ -167,6 +187,7 @@ def _figure_rows(
         "label": figure.label,
         "caption": figure.caption,
         "caption_raw": figure.caption,
+        "figure_text": figure.figure_text,
         "image": f"images/{figure.id}.png" if figure.embedded else None,
         "images": [f"images/{figure.id}.png"],
         "width": 24,
@@ -192,6 +213,7 @@ def _figure_rows(
                 "abs_prob": {name: pair.prob if name == pair.abs else rest for name in ABS},
                 "kind": pair.kind,
                 "kind_prob": 0.7,
+                "cmi": pair.cmi,
                 "pair_embedding": list(vector),
             }
         )

@@ -151,7 +151,7 @@ ERRORS: list[tuple[str, int | None, str]] = [
     ("year:soon", 5, "not a year"),
     ("year:20*", 5, "is a number"),
     ("year:[a TO b]", 5, "not a year"),
-    ("abs_prob:nan", 9, "not a probability"),
+    ("abs_prob:nan", 9, "not a number from 0 to 1"),
     ("[a TO b]", 0, "ranges are for numbers"),
     ("journal:[a TO b]", 8, "ranges are for numbers"),
     ("traffic~3", 0, "2 letters are the most"),

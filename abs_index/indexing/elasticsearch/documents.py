@@ -27,9 +27,9 @@ _ROWS: Final = 512
 
 _PLAIN: Final = (
     "pair", "document", "figure", "role", "section", "text", "text_raw", "text_path", "label", "caption",
-    "caption_raw", "alt", "credit", "group", "group_label", "group_caption", "image", "images", "width", "height",
-    "image_format", "path", "source", "title", "container", "year", "authors", "licence", "language", "keywords", "doi",
-    "abs", "kind", "kind_prob", "abs_prob",
+    "caption_raw", "alt", "figure_text", "credit", "group", "group_label", "group_caption", "image", "images", "width",
+    "height", "image_format", "path", "source", "title", "container", "year", "authors", "licence", "language",
+    "keywords", "doi", "abs", "kind", "kind_prob", "cmi", "abs_prob",
 )  # fmt: skip
 """Columns of the table that are fields of the same name."""
 
@@ -136,11 +136,10 @@ class Documents:
         probabilities = self._finite(fields.get("abs_prob") or {})
         fields["abs_prob"] = {name: probabilities[name] for name in ABS if name in probabilities}
         fields["prob"] = fields["abs_prob"].get(fields.get("abs"))
-        for name in ("abs_prob", "prob", "kind_prob"):
-            if name in fields and fields[name] in (None, {}):
+        for name in ("abs_prob", "prob"):
+            if fields[name] in (None, {}):
                 del fields[name]
-        if "kind_prob" in fields:
-            fields |= self._finite({"kind_prob": fields.pop("kind_prob")})
+        fields |= self._finite({name: fields.pop(name) for name in ("kind_prob", "cmi") if name in fields})
 
     def _finite(self, numbers: dict[str, float | None]) -> dict[str, float]:
         present = {name: number for name, number in numbers.items() if number is not None}

@@ -24,7 +24,9 @@ Query = dict[str, Any]
 
 EVERYTHING: Final[Query] = {"match_all": {}}
 
-_NAMES: Final = {"abs_prob": "prob"}
+NAMES: Final = {"abs_prob": "prob"}
+"""Fields of abs-index that have another name on the server."""
+
 _CONSTANT: Final = 1 / 2.2
 _CLAUSE: Final = {Occur.MUST: "must", Occur.SHOULD: "should", Occur.MUST_NOT: "must_not"}
 _REMEMBERED = 1024
@@ -52,7 +54,7 @@ class ElasticsearchDialect(Dialect[Query]):
         return {"match_none": {}}
 
     def exists(self, field: str) -> Query:
-        return {"exists": {"field": _NAMES.get(field, field), "boost": _CONSTANT}}
+        return {"exists": {"field": NAMES.get(field, field), "boost": _CONSTANT}}
 
     def keyword(self, field: str, value: str) -> Query:
         if field != "figure":
@@ -88,7 +90,7 @@ class ElasticsearchDialect(Dialect[Query]):
             bounds["gte" if span.with_low else "gt"] = span.low
         if span.high is not None:
             bounds["lte" if span.with_high else "lt"] = span.high
-        return {"range": {_NAMES.get(field, field): {**bounds, "boost": _CONSTANT}}}
+        return {"range": {NAMES.get(field, field): {**bounds, "boost": _CONSTANT}}}
 
     def boolean(self, clauses: Sequence[tuple[Occur, Query]]) -> Query:
         parts: dict[str, list[Query]] = {}

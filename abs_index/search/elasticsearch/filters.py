@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abs_index.search.elasticsearch.dialect import Query
+from abs_index.search.elasticsearch.dialect import NAMES, Query
 from abs_index.search.filters import Filters
 
 
@@ -11,8 +11,11 @@ def clauses(filters: Filters) -> list[Query]:
     found: list[Query] = [{"terms": {field: list(values)}} for field, values in filters.terms()]
     if filters.years is not None:
         first, last = filters.years
-        bounds = {"gte": first, "lte": last}
-        found.append({"range": {"year": {name: year for name, year in bounds.items() if year is not None}}})
-    if filters.min_prob is not None:
-        found.append({"range": {"prob": {"gte": filters.min_prob}}})
+        found.append(_range("year", first, last))
+    found += [_range(NAMES.get(name, name), low, high) for name, low, high in filters.spans()]
     return found
+
+
+def _range(field: str, low: float | None, high: float | None) -> Query:
+    bounds = {"gte": low, "lte": high}
+    return {"range": {field: {name: bound for name, bound in bounds.items() if bound is not None}}}
