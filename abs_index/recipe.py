@@ -267,9 +267,13 @@ class Recipe(Section):
         return self
 
 
+_NO_RECIPES = {"reproduce"}
+"""Beside the recipes: the matrix of published figures."""
+
+
 def recipe_names() -> list[str]:
     """Names of the recipes that ship with the package."""
-    return sorted(path.stem for path in shipped("pipelines").glob("*.toml"))
+    return sorted({path.stem for path in shipped("pipelines").glob("*.toml")} - _NO_RECIPES)
 
 
 def load_recipe(name: str | Path) -> Recipe:
