@@ -52,7 +52,11 @@ class ModelFolder:
 
 
 def find_model(name: str | Path) -> Path:
-    """The folder of a model: a shipped one by name, or any folder. Raises UsageError, ModelError."""
+    """The folder of a model: a shipped one by name, any folder, or one of the hub. Raises UsageError, ModelError."""
+    if isinstance(name, str) and name.startswith("hf:"):
+        from abs_index.model.hub import fetch_model  # its client is not there in every installation
+
+        return fetch_model(name)
     if isinstance(name, str) and "/" not in name and name in model_names():
         return shipped("models") / name
     path = Path(name)
