@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def measure(pairs: int, folder: Path) -> dict[str, int]:
-    """Builds an index of generated pairs: peak memory of that process in bytes, when all is `written` and at the `end`."""
+    """Builds an index of generated pairs: peak memory of that process in bytes, with all `written` and at the `end`."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
     child = [sys.executable, str(CHILD), str(pairs), str(folder)]
     run = subprocess.run(child, stdout=subprocess.PIPE, env=environment, check=True)

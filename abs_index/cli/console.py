@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -50,6 +50,23 @@ def _plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Lines of columns under headings: numbers to the right, words to the left. Nothing is cut, however narrow.
+
+    >>> print(*aligned([("what", "how many"), ("pairs", "97"), ("rejects", "1")]), sep="\\n")
+    what     how many
+    pairs          97
+    rejects         1
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    numeric = [
+        all(cell.replace(".", "", 1).isdigit() for cell in column[1:] if cell) for column in zip(*rows, strict=True)
+    ]
+    for row in rows:
+        cells = zip(row, widths, numeric, strict=True)
+        yield "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells).rstrip()
 
 
 def summary_table() -> Table:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from abs_index.cli import build, enrich, es, export, predict, push, sample, search, stats, train
+from abs_index.cli import build, enrich, es, export, models, predict, push, reproduce, sample, search, stats, train
 from abs_index.errors import AbsIndexError, UsageError
 
 DEBUG = "ABS_INDEX_DEBUG"
@@ -50,7 +50,9 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     export.export,
     predict.predict,
     predict.evaluate,
+    models.models,
     enrich.enrich,
+    reproduce.reproduce,
 )
 
 

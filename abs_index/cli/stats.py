@@ -9,8 +9,6 @@ from abs_index.cli.options import Corpora, JsonOption, QuietOption, WorkersOptio
 from abs_index.labels import ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from abs_index.corpus.stats import SourceStats
 
 
@@ -34,12 +32,12 @@ def stats(
     if json:
         console.write_json([source.to_json() for source in counts])
         return
-    for line in _aligned([_HEADINGS, *map(_row, counts), _total(counts)]):
+    for line in console.aligned([_HEADINGS, *map(_row, counts), _total(counts)]):
         console.write(line)
     refused = [(c.source, str(number), reason) for c in counts for reason, number in sorted(c.rejects.items())]
     if refused:
         console.write("")
-        for line in _aligned([("source", "rejects", "reason"), *refused]):
+        for line in console.aligned([("source", "rejects", "reason"), *refused]):
             console.write(line)
 
 
@@ -57,12 +55,3 @@ def _row(counts: SourceStats) -> tuple[str, ...]:
 def _total(counts: list[SourceStats]) -> tuple[str, ...]:
     nothing = (0,) * (len(_HEADINGS) - 1)
     return "total", *(str(sum(column)) for column in zip(nothing, *map(_numbers, counts), strict=True))
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Columns of text: numbers to the right, words to the left. Nothing is cut, however narrow the terminal is."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    numeric = [all(cell.isdigit() for cell in column[1:]) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = zip(row, widths, numeric, strict=True)
-        yield "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells).rstrip()

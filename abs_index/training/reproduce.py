@@ -33,7 +33,7 @@ class Outcome:
     run: str
     expected: float
     unit: str
-    tolerance: str
+    allowed: str
     verdict: Verdict
     measured: float | None = None
     reason: str = ""
@@ -178,5 +178,5 @@ def _outcome(
     *,
     measured: float | None = None,
 ) -> Outcome:
-    tolerance = matrix.tolerances[figure.tolerance].describe(elsewhere=elsewhere)
-    return Outcome(figure.name, run.name, figure.expected, figure.unit, tolerance, verdict, measured, reason)
+    allowed = matrix.tolerances[figure.tolerance].describe(figure.expected, elsewhere=elsewhere)
+    return Outcome(figure.name, run.name, figure.expected, figure.unit, allowed, verdict, measured, reason)

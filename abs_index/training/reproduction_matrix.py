@@ -8,6 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,8 @@ from abs_index.resources import shipped
 
 PROGRAMS = ("abs-index", "python")
 """What a command may start with, beside a script of the repository; both run in the Python that we run in."""
+
+_ROUNDING = 1e-9
 
 
 class Tolerance(Section):
@@ -39,24 +42,26 @@ class Tolerance(Section):
             raise ValueError("within, at_least or at_most is needed")
         return self
 
-    def allows(self, measured: float, expected: float, *, elsewhere: bool) -> bool:
-        """Whether a measured value is close enough. `elsewhere`: it was measured on another class of hardware."""
-        within, slack = self._within(elsewhere), 1e-9
-        return (
-            (within is None or abs(measured - expected) <= within + slack)
-            and (self.at_least is None or measured >= self.at_least * expected - slack)
-            and (self.at_most is None or measured <= self.at_most * expected + slack)
-        )
+    def limits(self, expected: float, *, elsewhere: bool) -> tuple[float, float]:
+        """The lowest and the highest value allowed. `elsewhere`: what is measured on another class of hardware."""
+        within = self.within_elsewhere if elsewhere and self.within_elsewhere is not None else self.within
+        lowest = [expected - within] if within is not None else []
+        highest = [expected + within] if within is not None else []
+        lowest += [self.at_least * expected] if self.at_least else []
+        highest += [self.at_most * expected] if self.at_most else []
+        return max(lowest, default=-inf), min(highest, default=inf)
 
-    def describe(self, *, elsewhere: bool = False) -> str:
-        """In short: `±0.002`, `≥60 %`."""
-        within = self._within(elsewhere)
-        parts = [f"±{within:g}" if within is not None else ""]
-        parts += [f"≥{self.at_least:.0%}" if self.at_least else "", f"≤{self.at_most:.0%}" if self.at_most else ""]
-        return " ".join(part for part in parts if part)
+    def allows(self, measured: float, expected: float, *, elsewhere: bool = False) -> bool:
+        """Whether a measured value is close enough."""
+        lowest, highest = self.limits(expected, elsewhere=elsewhere)
+        return lowest - _ROUNDING <= measured <= highest + _ROUNDING
 
-    def _within(self, elsewhere: bool) -> float | None:
-        return self.within_elsewhere if elsewhere and self.within_elsewhere is not None else self.within
+    def describe(self, expected: float, *, elsewhere: bool = False) -> str:
+        """What is allowed, in words: `0.731 to 0.735`, `at least 28`."""
+        lowest, highest = self.limits(expected, elsewhere=elsewhere)
+        if highest == inf:
+            return f"at least {lowest:.4g}"
+        return f"at most {highest:.4g}" if lowest == -inf else f"{lowest:.4g} to {highest:.4g}"
 
 
 class Figure(Section):
@@ -138,7 +143,8 @@ class Matrix(Section):
         known = [name for run in self.runs for name in (run.name, *(figure.name for figure in run.figures))]
         for name in names:
             if name not in known:
-                raise UsageError(f"no published figure {name!r}; there are: {', '.join(known)}")
+                runs = ", ".join(run.name for run in self.runs)
+                raise UsageError(f"no published figure {name!r}; runs are: {runs} (--list shows their figures)")
         chosen = []
         for run in self.runs:
             whole = not names or run.name in names
