@@ -36,7 +36,7 @@ def load_model(name: str | Path = "default", *, device: str = "auto", threads: i
     folder = open_folder(find_model(name))
     runtimes = {point.name: point for point in entry_points(group=_GROUP)}
     if device == "auto":
-        device = "cuda" if "cuda" in runtimes and _sees_gpu() else "cpu"
+        device = usable_devices()[0]
     if device not in runtimes:
         raise UsageError(f"no device {device!r}; there are: auto, {', '.join(sorted(runtimes))}")
     try:
@@ -46,6 +46,13 @@ def load_model(name: str | Path = "default", *, device: str = "auto", threads: i
             raise MissingExtraError(f"device {device!r}", "gpu") from None
         raise
     return cast(PairModel, runtime(folder, threads))
+
+
+def usable_devices() -> list[str]:
+    """The devices that a model can run on here; the first one is that of `auto`."""
+    devices = {point.name for point in entry_points(group=_GROUP)}
+    first = ["cuda"] if "cuda" in devices and _sees_gpu() else []
+    return [*first, *sorted(devices - {"cuda"})]
 
 
 def load_cpu(folder: ModelFolder, threads: int | None = None) -> PairModel:
