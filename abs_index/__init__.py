@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from abs_index.errors import AbsIndexError
     from abs_index.indexing.build import build_index
+    from abs_index.search.facets import Facets
     from abs_index.search.filters import Filters
     from abs_index.search.hits import FigureDetails, Hit, PairDetails
     from abs_index.search.index import Index
 
-__all__ = ["AbsIndexError", "FigureDetails", "Filters", "Hit", "Index", "PairDetails", "build_index"]
+__all__ = ["AbsIndexError", "Facets", "FigureDetails", "Filters", "Hit", "Index", "PairDetails", "build_index"]
 
 _HOMES = {
     "AbsIndexError": "abs_index.errors",
+    "Facets": "abs_index.search.facets",
     "FigureDetails": "abs_index.search.hits",
     "Filters": "abs_index.search.filters",
     "Hit": "abs_index.search.hits",

@@ -99,6 +99,28 @@ MinProbOption = Annotated[
         show_default=False,
     ),
 ]
+MinCmiOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-cmi",
+        metavar="X",
+        help="Only pairs of picture and text that have at least so much in common, from 0 to 1.",
+        min=0,
+        max=1,
+        show_default=False,
+    ),
+]
+MaxCmiOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cmi",
+        metavar="X",
+        help="Only pairs of picture and text that have at most so much in common, from 0 to 1.",
+        min=0,
+        max=1,
+        show_default=False,
+    ),
+]
 RoleOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -20,6 +20,8 @@ from abs_index.cli.options import (
     JsonOption,
     KindOption,
     LimitOption,
+    MaxCmiOption,
+    MinCmiOption,
     MinProbOption,
     NameOption,
     RoleOption,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from abs_index import Index
+    from abs_index.search.facets import Facets
     from abs_index.search.hits import FigureDetails, Hit, PairDetails
 
 
@@ -93,7 +96,16 @@ QueryModelOption = Annotated[
     ),
 ]
 
+FacetsOption = Annotated[
+    bool,
+    typer.Option(
+        "--facets", help="Also count all pairs that match by label, kind, role, source, year and quarters of cmi."
+    ),
+]
+
 _STYLES = {"image_more_abstract": "magenta", "text_more_abstract": "green", "equal": "cyan"}
+_READ, _VALUES = 160, 12
+"""Characters of the words in a picture, and values of a facet, that are printed."""
 
 
 def search(
@@ -109,8 +121,11 @@ def search(
         typer.Option("--like", help="A figure of the index.", metavar="FIGURE_ID", show_default=False),
     ] = None,
     limit: LimitOption = 10,
+    facets: FacetsOption = False,
     abs: AbsOption = None,  # noqa: A002 (the name of the field everywhere)
     min_prob: MinProbOption = None,
+    min_cmi: MinCmiOption = None,
+    max_cmi: MaxCmiOption = None,
     role: RoleOption = None,
     kind: KindOption = None,
     source: SourceOption = None,
@@ -127,26 +142,36 @@ def search(
     """Find figures by words, by a picture, or by both.
 
     Words are looked for in the texts of a figure, its caption, and the titles above it. A query may use AND, OR, NOT,
-    "phrases", wild*cards, fuzzy~ words, ranges and fields: text, caption, title, section, alt, keywords, authors, abs,
-    abs_prob, kind, role, source, journal, language, licence, doi, document, figure, year. Without a query, everything
-    that passes the filters is listed, the newest first. With a picture as well, both rankings are fused.
+    "phrases", wild*cards, fuzzy~ words, ranges and fields: text, caption, title, section, alt, figure_text (words that
+    stand in the picture), keywords, authors, abs, abs_prob, kind, kind_prob, cmi (how much picture and text have in
+    common, 0 to 1), role, source, journal, language, licence, doi, document, figure, year. Without a query, everything
+    that passes the filters is listed, the newest first. With a picture as well, both rankings are fused. --facets
+    counts everything that is found, not only the figures that are listed.
 
     Example:
 
         abs-index search 'traffic AND abs:image_more_abstract' --index figures
         abs-index search '"gel electrophoresis" year:[2010 TO 2020]' --index figures --kind photo --min-prob 0.6
+        abs-index search 'traffic figure_text:density cmi:>0.5' --index figures --facets
         abs-index search turbine --image sketch.png --index figures
         abs-index search turbine --elasticsearch https://search.example.org:9200 --name figures
     """
     from abs_index import Filters
 
     filters = Filters.of(
-        abs=abs, min_prob=min_prob, role=role, kind=kind, source=source, year=year, journal=journal,
-        language=language, document=document,
+        abs=abs, min_prob=min_prob, min_cmi=min_cmi, max_cmi=max_cmi, role=role, kind=kind, source=source, year=year,
+        journal=journal, language=language, document=document,
     )  # fmt: skip
     place = _Place(index, elasticsearch, name, insecure, vectors, es_filter)
     with _open(place, model) as opened, _pointing_into(query):
-        _print_hits(opened.search(query, k=limit, image=image, figure=like, filters=filters), json=json)
+        hits = opened.search(query, k=limit, image=image, figure=like, filters=filters)
+        counts = opened.facets(query, image=image, figure=like, filters=filters) if facets else None
+    if json and counts is not None:
+        console.write_json({"hits": hits, "facets": counts})
+        return
+    _print_hits(hits, json=json)
+    if counts is not None:
+        console.stdout().print(_facets(counts))
 
 
 def similar(
@@ -165,6 +190,8 @@ def similar(
     limit: LimitOption = 10,
     abs: AbsOption = None,  # noqa: A002 (the name of the field everywhere)
     min_prob: MinProbOption = None,
+    min_cmi: MinCmiOption = None,
+    max_cmi: MaxCmiOption = None,
     role: RoleOption = None,
     kind: KindOption = None,
     source: SourceOption = None,
@@ -190,8 +217,8 @@ def similar(
     from abs_index import Filters
 
     filters = Filters.of(
-        abs=abs, min_prob=min_prob, role=role, kind=kind, source=source, year=year, journal=journal,
-        language=language, document=document,
+        abs=abs, min_prob=min_prob, min_cmi=min_cmi, max_cmi=max_cmi, role=role, kind=kind, source=source, year=year,
+        journal=journal, language=language, document=document,
     )  # fmt: skip
     place = _Place(index, elasticsearch, name, insecure, vectors, es_filter)
     with _open(place, model) as opened:
@@ -298,9 +325,19 @@ def _hit(hit: Hit) -> Text:
     text.append(f"  {hit.title or hit.path}{year}\n")
     if hit.abs and hit.prob is not None:
         text.append("  ").append(hit.abs, _STYLES[hit.abs]).append(f" {hit.prob:.2f}")
-        text.append(f"  {hit.kind}  {hit.role}\n", "dim")
+        text.append(f"  {hit.kind}  {hit.role}{_shared(hit.cmi)}\n", "dim")
         text.append("  ").append_text(_highlighted(hit)).append("\n")
+    if hit.figure_text:
+        text.append(f"  in the picture: {_shortened(hit.figure_text)}\n", "dim")
     return text.append(f"  {hit.image or 'no image'}\n", "dim")
+
+
+def _shared(cmi: float | None) -> str:
+    return "" if cmi is None else f"  cmi {cmi:.2f}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _READ else text[:_READ].rsplit(" ", 1)[0] + " …"
 
 
 def _highlighted(hit: Hit) -> Text:
@@ -312,6 +349,23 @@ def _highlighted(hit: Hit) -> Text:
     return snippet
 
 
+def _facets(counts: Facets) -> Text:
+    """A line a field: its values, each with how many pairs have it."""
+    from dataclasses import asdict
+
+    from rich.text import Text
+
+    named = asdict(counts)
+    text = Text(f"{named.pop('pairs')} pairs match\n", "bold")
+    for name, counted in named.items():
+        text.append(f"  {name:8}", "bold")
+        shown = list(counted.items())[:_VALUES]
+        for at, (value, number) in enumerate(shown):
+            text.append(", " if at else "").append(str(value), _STYLES.get(value, "")).append(f" ({number})", "dim")
+        text.append(f" and {len(counted) - _VALUES} more\n" if len(counted) > _VALUES else "\n", "dim")
+    return text
+
+
 def _details(figure: FigureDetails) -> Iterator[RenderableType]:
     from rich.text import Text
 
@@ -321,6 +375,8 @@ def _details(figure: FigureDetails) -> Iterator[RenderableType]:
     text.append(f"{origin}\n{figure.caption}\n" if figure.caption else f"{origin}\n")
     size = f"  {figure.width} × {figure.height} {figure.image_format}" if figure.width else ""
     text.append(f"{figure.image or 'no image'}{size}\n", "dim")
+    if figure.figure_text:
+        text.append(f"in the picture: {figure.figure_text}\n", "dim")
     yield text
     yield _pairs(figure.pairs) if figure.pairs else Text("This figure has no texts.")
 
@@ -337,6 +393,7 @@ def _pairs(pairs: Sequence[PairDetails]) -> RenderableType:
         said = Text(pair.role, "bold").append(f"  {pair.kind}", "not bold dim")
         for label, probability in sorted(pair.abs_prob.items(), key=lambda item: -item[1]):
             said.append(f"\n{probability:.2f} {label}", _STYLES[label] if label == pair.abs else "not bold dim")
+        said.append(_shared(pair.cmi).replace("  ", "\n", 1), "not bold dim")
         text = Text(f"{pair.section}\n" if pair.section else "", "italic").append(pair.text, "not italic")
         table.add_row(said, text)
     return table

@@ -8,6 +8,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from abs_index.errors import UsageError
 from abs_index.model.base import Floats, ModelInfo
+from abs_index.search.facets import Facets
 from abs_index.search.filters import Filters
 from abs_index.search.hits import FigureDetails, Hit
 
@@ -52,6 +53,9 @@ class Engine(Protocol[Key]):
         self, query: str, vector: Floats, k: int, filters: Filters, *, without: Key | None = None
     ) -> tuple[Sequence[Found[Key]], Sequence[Found[Key]]]:
         """`match` and `near_image` together, for fusion. What the query requires of labels and facts holds in both."""
+
+    def facets(self, query: str, filters: Filters, *, required: bool = False) -> Facets:
+        """Counts of the pairs that `match` looks at; with `required`, of those that `both` lets be near."""
 
     def hits(self, found: Sequence[Found[Key]], filters: Filters, query: str = "") -> list[Hit]:
         """What was found, with all that is shown of it; words of `query` are highlighted.

@@ -16,6 +16,7 @@ from abs_index.errors import RejectedError, UsageError
 from abs_index.labels import Role
 from abs_index.model.base import Floats, ImageFeatures, PairModel
 from abs_index.search.engine import Engine, Found
+from abs_index.search.facets import Facets
 from abs_index.search.filters import Filters, FilterValues
 from abs_index.search.fusion import fuse
 from abs_index.search.hits import FigureDetails, Hit
@@ -122,6 +123,23 @@ class Index:
         rankings = self._engine.both(query, vector, depth, chosen, without=itself)
         fused = [found for found in _fused(rankings) if found.figure != itself]
         return self._engine.hits(fused[:k], chosen, query)
+
+    def facets(
+        self,
+        query: str = "",
+        *,
+        image: ImageLike | None = None,
+        figure: str | None = None,
+        filters: Filters | None = None,
+        **values: Unpack[FilterValues],
+    ) -> Facets:
+        """How many of all pairs that `search` finds, given the same, have each label, kind, role, source and year.
+
+        A picture (`image` or `figure`) puts in order and excludes nothing: with one, all pairs count that pass the
+        filters, and the labels and facts that the query requires. Raises QueryError and UsageError as `search`.
+        """
+        pictured = image is not None or figure is not None
+        return self._engine.facets(query, _filters(filters, values), required=pictured)
 
     def similar(
         self,

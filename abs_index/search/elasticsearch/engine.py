@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from abs_index.indexing.records import storable
 from abs_index.model.base import Floats, ModelInfo
 from abs_index.search.display import details_of, figure_id
 from abs_index.search.elasticsearch.dialect import ElasticsearchDialect, Query, words_in_texts
+from abs_index.search.elasticsearch.facets import aggregations, facets_of
 from abs_index.search.elasticsearch.filters import clauses
 from abs_index.search.elasticsearch.hits import hit_of, shown
 from abs_index.search.elasticsearch.server import (
@@ -32,6 +34,7 @@ from abs_index.search.elasticsearch.server import (
 )
 from abs_index.search.elasticsearch.vectors import FIRST_PAIRS, Restriction, VectorSource
 from abs_index.search.engine import MOST_NAMED, Engine, Found, no_such_figure, several_figures
+from abs_index.search.facets import Facets
 from abs_index.search.filters import Filters
 from abs_index.search.hits import FigureDetails, Hit
 from abs_index.search.query import parse_query, parse_required
@@ -100,8 +103,6 @@ class ElasticsearchEngine(Engine[str]):
         return by_words, by_looks
 
     def _match(self, query: str, k: int, filters: Filters, *, show: bool) -> Steps[list[Seen]]:
-        from elasticsearch import BadRequestError
-
         parsed = self._parsed(query)
         parts: Body = dict(_ONE_A_FIGURE)
         passing = [*clauses(filters), *self._only]
@@ -110,12 +111,14 @@ class ElasticsearchEngine(Engine[str]):
             if not self._restriction(filters).of_pairs:
                 passing.append(FIRST_PAIRS)
         body = {**parts, "query": restricted(parsed, passing), **self._shown(query, show=show)}
-        try:
+        with _taken(parsed):
             return (yield from ranking(body, k))
-        except BadRequestError as error:
-            if parsed is None:
-                raise
-            raise QueryError(f"query: the cluster does not take it ({error_reason(error)})") from error
+
+    def facets(self, query: str, filters: Filters, *, required: bool = False) -> Facets:
+        wanted = self._required(query) if required else self._parsed(query)
+        with _taken(wanted):
+            passing = [*clauses(filters), *self._only]
+            return facets_of(self._server.ask({**aggregations(), "query": restricted(wanted, passing)}))
 
     def _restriction(self, filters: Filters, query: str = "") -> Restriction:
         required = self._required(query)
@@ -191,6 +194,19 @@ class ElasticsearchEngine(Engine[str]):
             bodies.append({**parts, **_ONE_A_FIGURE, "sort": _IN_ORDER, "query": restricted(None, passing)})
         answers = self._server.run(*(_hits(body) for body in bodies))
         return {key_of(hit): hit for hits in answers for hit in hits}
+
+
+@contextmanager
+def _taken(query: Query | None) -> Iterator[None]:
+    """Says that it is the query, where there is one, if the cluster refuses a request."""
+    from elasticsearch import BadRequestError
+
+    try:
+        yield
+    except BadRequestError as error:
+        if query is None:
+            raise
+        raise QueryError(f"query: the cluster does not take it ({error_reason(error)})") from error
 
 
 def _hits(body: Body) -> Steps[list[Answer]]:

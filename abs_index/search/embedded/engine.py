@@ -17,7 +17,9 @@ from abs_index.indexing.structures import Structures
 from abs_index.model.base import Floats, ModelInfo
 from abs_index.search.display import FIGURE_COLUMNS, PAIR_COLUMNS, details_of, hit_of
 from abs_index.search.embedded.dialect import TantivyDialect
+from abs_index.search.embedded.facets import count
 from abs_index.search.engine import MOST_NAMED, Engine, Found, no_such_figure, several_figures, without_image
+from abs_index.search.facets import Facets
 from abs_index.search.filters import Filters, owners_of
 from abs_index.search.hits import FigureDetails, Hit
 from abs_index.search.query import parse_query, parse_required
@@ -87,6 +89,11 @@ class Embedded(Engine[int]):
             return self.match(query, k, filters), self.near_image(vector, k, filters, without=without)
         mask = owners_of(self._pairs_that_match(required, filters), self._of.pairs, self._of.figures)
         return self.match(query, k, filters), self._near_image(vector, k, mask, without)
+
+    def facets(self, query: str, filters: Filters, *, required: bool = False) -> Facets:
+        wanted = parse_required(query, self._dialect) if required else self._parsed(query)
+        mask = self._pair_mask(filters) if wanted is None else self._pairs_that_match(wanted, filters)
+        return count(self._of.pairs, self._of.figures, mask)
 
     def _near_image(self, vector: Floats, k: int, mask: Mask | None, without: int | None) -> list[Found[int]]:
         (nearest,) = self._of.image_vectors.nearest(vector, k + (without is not None), mask)
