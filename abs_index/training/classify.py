@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from abs_index.errors import LabelsError, ModelError, UsageError
+from abs_index.errors import ModelError, UsageError
 from abs_index.labels import ABS, KINDS
 from abs_index.model.base import PairPredictions
 from abs_index.networks.paper.image import scale_pixels
@@ -20,11 +20,11 @@ from abs_index.recipe import PaperSettings, Recipe, format_recipe, load_recipe
 from abs_index.training.checkpoint import CHECKPOINT, load_part
 from abs_index.training.evaluation import Evaluation, score
 from abs_index.training.image_vectors import image_vectors, is_frozen
-from abs_index.training.labelled import LabelledPair
+from abs_index.training.labelled import LabelledPair, training_pairs
 from abs_index.training.pair_batches import PairBatches
 from abs_index.training.pretrain import paper_settings
 from abs_index.training.regimes import Regime, apply_regime, needs_pretraining
-from abs_index.training.steps import Batch, StepProgress, train_steps
+from abs_index.training.steps import Batch, StepProgress, recipe_advice, train_steps
 from abs_index.training.training_folder import RECIPE, accelerate, file_digest, find_device, identify, training_folder
 from abs_index.training.word_vectors import WORDS, WordTable
 
@@ -34,7 +34,7 @@ _CHUNK = 32
 class ClassifierTask:
     """Labelled pairs, and the classifier that is to say their labels."""
 
-    section = "paper.classifier"
+    advice = recipe_advice("paper.classifier")
 
     def __init__(self, network: Classifier, batches: PairBatches) -> None:
         self.network = network
@@ -75,9 +75,7 @@ def train_classifier(
     training.
     """
     settings, where = paper_settings(recipe), find_device(device)
-    training = [pair for pair in pairs if pair.split == "train"]
-    if len({pair.abs for pair in training}) < 2:
-        raise LabelsError("training needs pairs of split 'train' with at least two different labels")
+    training = training_pairs(pairs)
     if needs_pretraining(regime) and pretrained is None:
         raise UsageError(f"regime {regime!r} needs a pretrained encoder: give --pretrained, or take regime 'scratch'")
     if pretrained is not None:

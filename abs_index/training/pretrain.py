@@ -27,7 +27,7 @@ from abs_index.recipe import PaperSettings, Recipe, format_recipe
 from abs_index.training.corpus_pairs import Documents, prepare_pairs
 from abs_index.training.image_vectors import image_vectors, is_frozen
 from abs_index.training.pair_batches import PairBatches
-from abs_index.training.steps import Batch, StepProgress, train_steps
+from abs_index.training.steps import Batch, StepProgress, recipe_advice, train_steps
 from abs_index.training.training_folder import accelerate, find_device, identify, training_folder
 from abs_index.training.word_vectors import WORDS, WordTable
 
@@ -45,7 +45,7 @@ class PretrainProgress:
 class AutoencoderTask:
     """Pictures and texts that are to come out of the autoencoder as they went in."""
 
-    section = "paper.pretraining"
+    advice = recipe_advice("paper.pretraining")
 
     def __init__(self, settings: PaperSettings, table: WordTable, batches: PairBatches) -> None:
         self.network = Autoencoder(settings, table.vectors)

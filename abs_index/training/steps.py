@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,39 @@ class Batch:
         return type(self)(change(self.pixels), change(self.words), change(self.labels), vectors)
 
 
-class Task(Protocol):
+class Examples(Protocol):
+    """What `Batch` can do, for a training whose examples are others."""
+
+    def __len__(self) -> int:
+        """How many examples."""
+
+    def rows(self, start: int, end: int) -> Self:
+        """Some of the examples, one after the other."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+
+
+Some = TypeVar("Some", bound=Examples)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a person can do: where a loss is no number, and where memory does not suffice for one example."""
+
+    rate: str
+    memory: str
+
+
+def recipe_advice(section: str) -> Advice:
+    """Of a training whose schedule is a section of the paper's recipe."""
+    return Advice(
+        f"try a smaller learning_rate or a longer warm_up in [{section}] of the recipe, and another folder",
+        "take a smaller size or encoder in [paper.image]",
+    )
+
+
+class Task(Protocol[Some]):
     """What is learnt, and from what."""
 
     @property
@@ -59,16 +91,16 @@ class Task(Protocol):
         """What learns."""
 
     @property
-    def section(self) -> str:
-        """Where in the recipe the schedule is, for messages."""
+    def advice(self) -> Advice:
+        """For messages."""
 
     def __len__(self) -> int:
         """How many examples there are."""
 
-    def load(self, rows: Sequence[int]) -> Batch:
+    def load(self, rows: Sequence[int]) -> Some:
         """Some of the examples. Is called from several threads."""
 
-    def losses(self, batch: Batch) -> Mapping[str, Tensor]:
+    def losses(self, batch: Some) -> Mapping[str, Tensor]:
         """Losses of each example (N,), for the log; the one named `loss` is made smaller."""
 
 
@@ -81,7 +113,7 @@ class StepProgress:
 
 
 def train_steps(
-    task: Task,
+    task: Task[Some],
     schedule: ScheduleSettings,
     folder: Path,
     identity: str,
@@ -97,10 +129,10 @@ def train_steps(
     _Run(task, schedule, folder, identity, device, progress or StepProgress()).go()
 
 
-class _Run:
+class _Run(Generic[Some]):
     def __init__(
         self,
-        task: Task,
+        task: Task[Some],
         schedule: ScheduleSettings,
         folder: Path,
         identity: str,
@@ -133,14 +165,14 @@ class _Run:
             if self.progress.step:
                 self.progress.step(self.step, self.schedule.steps)
 
-    def _learn(self, batch: Batch) -> dict[str, Tensor]:
+    def _learn(self, batch: Some) -> dict[str, Tensor]:
         while True:
             try:
                 return self._learn_in_parts(batch)
             except torch.OutOfMemoryError:
                 self._halve_part()
 
-    def _learn_in_parts(self, batch: Batch) -> dict[str, Tensor]:
+    def _learn_in_parts(self, batch: Some) -> dict[str, Tensor]:
         """One step: the gradients of all parts of the batch are those of the whole batch."""
         optimizer = self.training.optimizer
         optimizer.zero_grad()
@@ -158,8 +190,7 @@ class _Run:
     def _halve_part(self) -> None:
         if self.part == 1:
             raise AbsIndexError(
-                f"step {self.step}: the memory of {self.device} does not suffice for one pair; "
-                "take a smaller size or encoder in [paper.image]"
+                f"step {self.step}: the memory of {self.device} does not suffice for one pair; {self.task.advice.memory}"
             )
         self.part = -(-self.part // 2)
         torch.cuda.empty_cache()
@@ -176,13 +207,12 @@ class _Run:
         if not all(math.isfinite(value) for value in means.values()):
             first = self.step - len(self.values) + 1
             raise AbsIndexError(
-                f"the loss is no number between steps {first} and {self.step}: try a smaller learning_rate or a longer "
-                f"warm_up in [{self.task.section}] of the recipe, and another folder"
+                f"the loss is no number between steps {first} and {self.step}: {self.task.advice.rate}"
             )
         self.values.clear()
         self.log.append({"step": self.step, **means, "rate": learning_rate(self.schedule, self.step)})
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Some]:
         """The batches of the steps to come; some are made ready beforehand."""
         rows = batch_rows(len(self.task), self.schedule, self.step)
         with ThreadPoolExecutor(2) as pool:
