@@ -189,9 +189,8 @@ class _Run(Generic[Some]):
 
     def _halve_part(self) -> None:
         if self.part == 1:
-            raise AbsIndexError(
-                f"step {self.step}: the memory of {self.device} does not suffice for one pair; {self.task.advice.memory}"
-            )
+            lack = f"the memory of {self.device} does not suffice for one pair"
+            raise AbsIndexError(f"step {self.step}: {lack}; {self.task.advice.memory}")
         self.part = -(-self.part // 2)
         torch.cuda.empty_cache()
         if self.progress.note:
