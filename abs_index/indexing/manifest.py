@@ -13,14 +13,17 @@ from typing import Final
 import xxhash
 from pydantic import BaseModel, ConfigDict
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised whenever the layout of the structures changes: older ones are then made again."""
 
 _NAME = "manifest.json"
 
 
 class Manifest(BaseModel):
-    """`table_version` and `table_identity` say which table; `files` has size and xxh3-128 of each file, by name."""
+    """`table_version` and `table_identity` say which table; `files` has size and xxh3-128 of each file, by name.
+
+    `text_encoder` is the fingerprint of the encoder whose vectors of texts are among them, None where there are none.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -29,6 +32,7 @@ class Manifest(BaseModel):
     table_identity: str
     pairs: int
     figures: int
+    text_encoder: str | None
     vectors_left_out: int
     """Vectors without a direction (all zeros, NaN, infinite), which are in no vector index."""
     files: dict[str, tuple[int, str]]

@@ -7,6 +7,7 @@
         lexical/         Tantivy
         pair-vectors/    FAISS
         image-vectors/   FAISS
+        text-vectors/    FAISS, where the table has vectors of texts
 
 They are no second truth: a folder can be deleted at any time, and what does not belong or is damaged is made again.
 """
@@ -29,7 +30,7 @@ import pyarrow.compute as pc
 from filelock import FileLock
 
 from abs_index.errors import StorageError
-from abs_index.indexing import manifest
+from abs_index.indexing import manifest, text_vectors
 from abs_index.indexing.figures import FigureStream
 from abs_index.indexing.lexical import COLUMNS, LexicalWriter
 from abs_index.indexing.manifest import Manifest, NotUsableError
@@ -41,7 +42,7 @@ from abs_index.model.base import Floats
 
 FOLDER: Final = "search"
 PAIRS, FIGURES, LEXICAL = "pairs.arrow", "figures.arrow", "lexical"
-PAIR_VECTORS, IMAGE_VECTORS = "pair-vectors", "image-vectors"
+PAIR_VECTORS, IMAGE_VECTORS, TEXT_VECTORS = "pair-vectors", "image-vectors", "text-vectors"
 
 _LOCK = "lock"
 _TEMPORARY = "tmp-"
@@ -109,6 +110,7 @@ def _write(table: Table, home: Path, target: Path, settings: VectorSettings) -> 
             table_identity=table.identity,
             pairs=pairs.rows,
             figures=figures.rows,
+            text_encoder=text_vectors.encoder_of(table),
             vectors_left_out=pairs.left_out + figures.left_out,
             files=manifest.checksums(temporary),
         )
@@ -145,26 +147,37 @@ def _write_figures(table: Table, folder: Path, settings: VectorSettings) -> _Wri
 
 
 def _write_pairs(table: Table, folder: Path, settings: VectorSettings) -> _Written:
-    vectors = VectorWriter(folder / PAIR_VECTORS, _dim(table, "pair_embedding"), settings)
+    writers = {
+        column: VectorWriter(folder / name, _dim(table, column), settings)
+        for column, name in _vectors_of_pairs(table).items()
+    }
     lexical = LexicalWriter(folder / LEXICAL)
     schema = _pairs_schema(table)
     rows = RowWriter(folder / PAIRS, schema)
     owners = _ordinals(table)
     count = 0
-    columns = dict.fromkeys([*COLUMNS, *_PAIR_COLUMNS, "pair_embedding"])
+    columns = dict.fromkeys([*COLUMNS, *_PAIR_COLUMNS, *writers])
     try:
         for batch in table.batches("pair", list(columns), _ROWS):
             rows.add(_pair_rows(batch, schema, owners))
             lexical.add(batch.select(list(COLUMNS)).to_pylist())
-            vectors.add(*_vectors(batch["pair_embedding"]))
+            for column, vectors in writers.items():
+                vectors.add(*_vectors(batch[column]))
             count += batch.num_rows
         rows.close()
-        vectors.close()
+        for vectors in writers.values():
+            vectors.close()
         lexical.close()
     except BaseException:
         lexical.discard()
         raise
-    return _Written(count, vectors.refused)
+    return _Written(count, sum(vectors.refused for vectors in writers.values()))
+
+
+def _vectors_of_pairs(table: Table) -> dict[str, str]:
+    """Columns of the pairs that hold vectors, each with the folder that they are published in."""
+    of_texts = {text_vectors.COLUMN: TEXT_VECTORS} if text_vectors.encoder_of(table) else {}
+    return {"pair_embedding": PAIR_VECTORS} | of_texts
 
 
 def _dim(table: Table, column: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from abs_index.errors import StorageError
-from abs_index.indexing import manifest
+from abs_index.indexing import manifest, text_vectors
 from abs_index.indexing.lexical import Lexical
 from abs_index.indexing.manifest import NotUsableError
 from abs_index.indexing.publish import (
@@ -18,6 +18,7 @@ from abs_index.indexing.publish import (
     LEXICAL,
     PAIR_VECTORS,
     PAIRS,
+    TEXT_VECTORS,
     name_of,
     publish,
 )
@@ -38,6 +39,8 @@ class Structures:
     lexical: Lexical
     pair_vectors: Vectors
     image_vectors: Vectors
+    text_vectors: Vectors | None
+    """Vectors of the texts of pairs, by ordinal of the pair; None where the table has none."""
 
     @classmethod
     def open(cls, folder: Path, settings: VectorSettings | None = None) -> Self:
@@ -68,17 +71,19 @@ class Structures:
         folder = table.folder / FOLDER / name_of(table)
         manifest.check(folder, table.version, table.identity)
 
-        def dim(column: str) -> int:
-            return int(table.schema.field(column).type.list_size)
+        def vectors(name: str, column: str) -> Vectors:
+            return Vectors(folder / name, int(table.schema.field(column).type.list_size), settings)
 
+        of_texts = text_vectors.encoder_of(table) is not None
         try:
             return cls(
                 table=table,
                 pairs=Rows.open(folder / PAIRS),
                 figures=Rows.open(folder / FIGURES),
                 lexical=Lexical(folder / LEXICAL),
-                pair_vectors=Vectors(folder / PAIR_VECTORS, dim("pair_embedding"), settings),
-                image_vectors=Vectors(folder / IMAGE_VECTORS, dim("image_embedding"), settings),
+                pair_vectors=vectors(PAIR_VECTORS, "pair_embedding"),
+                image_vectors=vectors(IMAGE_VECTORS, "image_embedding"),
+                text_vectors=vectors(TEXT_VECTORS, text_vectors.COLUMN) if of_texts else None,
             )
         except (OSError, ValueError, RuntimeError) as error:
             # Whole, but not readable: written by another release of one of the libraries.
@@ -88,3 +93,5 @@ class Structures:
         """Ends the threads of the vector searches. Mapped files are released with the object."""
         self.pair_vectors.close()
         self.image_vectors.close()
+        if self.text_vectors is not None:
+            self.text_vectors.close()

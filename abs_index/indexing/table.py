@@ -19,7 +19,7 @@ import errno
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -123,7 +123,7 @@ class Table:
             return cls(folder, _dataset(folder, version))
 
     def _check_format(self) -> None:
-        found = self._metadata("abs_index.format")
+        found = self.metadata("abs_index.format")
         if found == str(FORMAT_VERSION):
             return
         if found is None:
@@ -160,7 +160,7 @@ class Table:
         Search structures keep it to know whether they belong to the table.
         """
         fragments = [fragment.metadata.to_json() for fragment in self._dataset.get_fragments()]
-        content = json.dumps([self._metadata("abs_index.model_fingerprint"), fragments], sort_keys=True)
+        content = json.dumps([self.metadata("abs_index.model_fingerprint"), fragments], sort_keys=True)
         return xxhash.xxh3_128_hexdigest(content.encode())
 
     @property
@@ -171,12 +171,12 @@ class Table:
     @property
     def model_name(self) -> str:
         """Name of the model that made the vectors."""
-        return self._metadata("abs_index.model") or ""
+        return self.metadata("abs_index.model") or ""
 
     @property
     def model_fingerprint(self) -> str:
         """Fingerprint of the model that made the vectors."""
-        return self._metadata("abs_index.model_fingerprint") or ""
+        return self.metadata("abs_index.model_fingerprint") or ""
 
     def check_model(self, model: ModelInfo) -> None:
         """Raises ModelMismatchError unless `model` is the one that made the vectors."""
@@ -186,7 +186,8 @@ class Table:
                 f"given was {model.name!r} ({model.fingerprint[:12]}); use that one, or --rebuild to embed all again"
             )
 
-    def _metadata(self, key: str) -> str | None:
+    def metadata(self, key: str) -> str | None:
+        """What the table says of itself under this key."""
         value = (self.schema.metadata or {}).get(key.encode())
         return None if value is None else value.decode("utf-8", "replace")
 
@@ -269,6 +270,50 @@ class Table:
             quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in ordered[start : start + _IDS_A_DELETE])
             with _errors_of(self.folder):
                 self._dataset.delete(f"document IN ({quoted})")
+
+    def add_column(self, column: pa.Field, metadata: Mapping[str, str]) -> None:
+        """Adds a column of nulls, which writes no row again; `metadata` is what the table says of itself from then on.
+
+        A column of that name that is there already goes first, with all that is in it.
+        """
+        self.drop_column(column.name)
+        with _errors_of(self.folder):
+            self._dataset.add_columns(column)
+            self._dataset.update_schema_metadata(dict(metadata))
+
+    def drop_column(self, name: str) -> None:
+        """Removes a column, where there is one of that name."""
+        if name in self.schema.names:
+            with _errors_of(self.folder):
+                self._dataset.drop_columns([name])
+
+    def fill_column(
+        self, name: str, row: Row, reads: Sequence[str], make: Callable[[pa.RecordBatch], pa.Array], rows_a_commit: int
+    ) -> Iterator[int]:
+        """Gives a value to the rows of one kind that have none in a column; all others stay as and where they are.
+
+        `make` gives the values for a batch of the columns `reads`. Commits after so many rows, and at the end of each
+        file, and yields how many rows it were.
+        """
+        where = f"{_is(row)} AND {name} IS NULL"
+        for number in [fragment.fragment_id for fragment in self._dataset.get_fragments()]:
+            while (rows := self._lacking(number, reads, where, rows_a_commit)).num_rows:
+                values = make(rows.select(list(reads)).to_batches()[0])
+                with _errors_of(self.folder):
+                    made = pa.table({"_rowid": rows["_rowid"], name: values})
+                    changed, fields = self._dataset.get_fragment(number).update_columns(made)
+                    operation = lance.LanceOperation.Update(updated_fragments=[changed], fields_modified=fields)
+                    self._dataset = lance.LanceDataset.commit(
+                        self._dataset, operation, read_version=self._dataset.version
+                    )
+                yield rows.num_rows
+
+    def _lacking(self, fragment: int, columns: Sequence[str], where: str, limit: int) -> pa.Table:
+        with _errors_of(self.folder):
+            scanner = self._dataset.get_fragment(fragment).scanner(
+                columns=list(columns), filter=where, limit=limit, with_row_id=True
+            )
+            return scanner.to_table().combine_chunks()
 
     def mark_published(self) -> None:
         """Makes this version the one that readers open; the one before it stays for those who have it open."""

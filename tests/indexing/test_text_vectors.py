@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from abs_index.indexing import text_vectors
+from abs_index.indexing.publish import publish
+from abs_index.indexing.structures import Structures
+from abs_index.indexing.table import Table
+from abs_index.model.base import Floats
+from tests.meanings import FakeTextEncoder
+from tests.search.tables import DOCUMENTS, INFO, DocumentRow, FigureRow, PairRow, append
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    made = Table.create(tmp_path / "index", INFO)
+    append(made, DOCUMENTS[:2])
+    append(made, DOCUMENTS[2:])
+    return made
+
+
+def pairs(table: Table) -> list[dict[str, Any]]:
+    return [row for batch in table.batches("pair", table.schema.names) for row in batch.to_pylist()]
+
+
+def vectors(table: Table) -> dict[str, Floats]:
+    return {row["pair"]: np.array(row[text_vectors.COLUMN], dtype=np.float32) for row in pairs(table)}
+
+
+def test_fills_every_text_and_changes_nothing_else(table: Table) -> None:
+    before, order = pairs(table), [row for batch in table.batches(None, ["row", "figure"]) for row in batch.to_pylist()]
+    encoder = FakeTextEncoder()
+
+    assert text_vectors.fill(table, encoder) == 6
+
+    after = pairs(table)
+    for row, made in zip(after, encoder.encode([row["text"] for row in after]), strict=True):
+        assert np.allclose(row.pop(text_vectors.COLUMN), made)
+    assert after == before
+    assert [row for batch in table.batches(None, ["row", "figure"]) for row in batch.to_pylist()] == order
+    assert text_vectors.encoder_of(table) == encoder.info.fingerprint
+
+
+def test_a_second_time_reads_only_what_is_new(table: Table) -> None:
+    text_vectors.fill(table, FakeTextEncoder())
+    append(table, [DocumentRow("new", [FigureRow("f1", [PairRow("Fresh rivers")])])])
+    again = FakeTextEncoder()
+
+    assert text_vectors.fill(table, again) == 1
+    assert again.texts_seen == ["Fresh rivers"]
+    assert text_vectors.fill(table, again) == 0
+
+
+def test_a_paragraph_of_several_figures_is_encoded_once(tmp_path: Path) -> None:
+    table = Table.create(tmp_path / "index", INFO)
+    append(table, [DocumentRow("d", [FigureRow(id_, [PairRow("The same words")]) for id_ in "abc"])])
+    encoder = FakeTextEncoder()
+
+    assert text_vectors.fill(table, encoder) == 3
+    assert encoder.texts_seen == ["The same words"]
+
+
+def test_what_was_committed_before_a_crash_is_kept(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_vectors, "_TEXTS_A_COMMIT", 2)
+
+    class Dies(FakeTextEncoder):
+        def encode(self, texts: Any) -> Floats:
+            if len(self.texts_seen) >= 4:
+                raise MemoryError
+            return super().encode(texts)
+
+    with pytest.raises(MemoryError):
+        text_vectors.fill(table, Dies())
+    opened = Table.open(table.folder)
+    rest = FakeTextEncoder()
+
+    assert text_vectors.fill(opened, rest) == 2
+    assert len(rest.texts_seen) == 2
+
+
+def test_vectors_of_two_encoders_never_mix(table: Table) -> None:
+    text_vectors.fill(table, FakeTextEncoder())
+    other = FakeTextEncoder("other", dim=30)
+
+    assert text_vectors.fill(table, other) == 6
+    assert text_vectors.encoder_of(table) == other.info.fingerprint
+    assert {len(vector) for vector in vectors(table).values()} == {30}
+
+
+def test_published_beside_the_others_and_gone_when_dropped(table: Table) -> None:
+    publish(table, table.folder)
+    table.mark_published()
+    without = Structures.open(table.folder)
+    assert without.text_vectors is None
+    without.close()
+
+    text_vectors.fill(table, encoder := FakeTextEncoder())
+    publish(table, table.folder)
+    table.mark_published()
+    opened = Structures.open(table.folder)
+    assert opened.text_vectors is not None
+    (nearest,) = opened.text_vectors.nearest(encoder.encode(["windmills"]), 2)
+    assert {row["pair"] for row in opened.pairs.take(nearest.ordinals)} == {"turbine-f1-0", "turbine-f1-1"}
+    opened.close()
+
+    text_vectors.drop(table)
+    publish(table, table.folder)
+    table.mark_published()
+    assert text_vectors.encoder_of(table) is None
+    without = Structures.open(table.folder)
+    assert without.text_vectors is None
+    without.close()
