@@ -43,14 +43,23 @@ class FakeModel(PairModel):
         embedding = _unit(flat @ self._image)
         return ImageFeatures(embedding, embedding)
 
-    def encode_pairs(self, features: ImageFeatures, texts: Sequence[str], roles: Sequence[Role]) -> PairPredictions:
+    def encode_pairs(
+        self,
+        features: ImageFeatures,
+        texts: Sequence[str],
+        roles: Sequence[Role],
+        figure_texts: Sequence[str] | None = None,
+    ) -> PairPredictions:
         self.pairs_seen += len(texts)
         words = [(row, _column(word)) for row, text in enumerate(texts) for word in (roles[row], *text.lower().split())]
         bags = np.zeros((len(texts), WORDS), dtype=np.float32)
         np.add.at(bags, tuple(np.array(words, dtype=int).reshape(-1, 2).T), 1)
         embedding = _unit(np.concatenate([features.context, _unit(bags)], axis=1) @ self._pair)
         return PairPredictions(
-            embedding, _softmax(4 * embedding @ self._abs), _softmax(4 * features.embedding @ self._kind)
+            embedding,
+            _softmax(4 * embedding @ self._abs),
+            _softmax(4 * features.embedding @ self._kind),
+            np.abs(embedding[:, 0]),
         )
 
 

@@ -55,12 +55,28 @@ class PairPredictions:
     """What the network says of N pairs.
 
     `embedding` float32 (N, pair_dim) of unit length; `abs_prob` float32 (N, 3) in the order of `labels.ABS`;
-    `kind_prob` float32 (N, 11) in the order of `labels.KINDS`. Rows of probabilities sum to 1.
+    `kind_prob` float32 (N, 11) in the order of `labels.KINDS`; rows of probabilities sum to 1. `cmi` float32 (N,) from 0
+    to 1: how much image and text have in common (cross-modal mutual information).
     """
 
     embedding: Floats
     abs_prob: Floats
     kind_prob: Floats
+    cmi: Floats
+
+    @classmethod
+    def join(cls, parts: Sequence[PairPredictions]) -> PairPredictions:
+        """The predictions of some batches, one behind the other; there must be at least one."""
+        return cls(
+            np.concatenate([part.embedding for part in parts]),
+            np.concatenate([part.abs_prob for part in parts]),
+            np.concatenate([part.kind_prob for part in parts]),
+            np.concatenate([part.cmi for part in parts]),
+        )
+
+    def take(self, rows: slice | Sequence[int] | NDArray[np.intp]) -> PairPredictions:
+        """The predictions of some of the pairs, in the order of `rows`."""
+        return PairPredictions(self.embedding[rows], self.abs_prob[rows], self.kind_prob[rows], self.cmi[rows])
 
 
 class PairModel(ABC):
@@ -77,5 +93,14 @@ class PairModel(ABC):
         """Features of a batch uint8 (N, image_size, image_size, 3); N may be anything from 0 on."""
 
     @abstractmethod
-    def encode_pairs(self, features: ImageFeatures, texts: Sequence[str], roles: Sequence[Role]) -> PairPredictions:
-        """Predictions for N pairs: row i of `features` with text i (normalised) and role i."""
+    def encode_pairs(
+        self,
+        features: ImageFeatures,
+        texts: Sequence[str],
+        roles: Sequence[Role],
+        figure_texts: Sequence[str] | None = None,
+    ) -> PairPredictions:
+        """Predictions for N pairs: row i of `features` with text i (normalised) and role i.
+
+        `figure_texts` are the words that were read in the figures, "" where there are none or nobody looked.
+        """

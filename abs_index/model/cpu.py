@@ -15,7 +15,7 @@ from abs_index.labels import ABS, KINDS, Role
 from abs_index.model.base import Floats, ImageFeatures, PairModel, PairPredictions, Pixels
 from abs_index.model.folder import IMAGE_GRAPH, PAIR_GRAPH, ModelFolder
 from abs_index.model.preprocess import make_square
-from abs_index.model.vocabulary import PAD, describe_batch
+from abs_index.model.vocabulary import PAD
 
 _IMAGE_BATCHES = (1, 8, 32)
 """The image network is compiled for fixed shapes, which run about a tenth faster; a batch is padded to the next."""
@@ -31,7 +31,7 @@ class CpuModel(PairModel):
         """`precision` is "f32" or "bf16"; left out, bf16 where the processor calculates in it, else f32."""
         self.info = folder.info
         self._recipe = folder.recipe
-        self._vocabulary = folder.vocabulary
+        self._inputs = folder.inputs
         self._core = openvino.Core()
         self._options = _options(self._core, threads, precision)
         self._image_graph = _read_graph(self._core, folder, IMAGE_GRAPH)
@@ -55,14 +55,19 @@ class CpuModel(PairModel):
             embedding[start:stop], context[start:stop] = self._run_images(some)
         return ImageFeatures(embedding, context)
 
-    def encode_pairs(self, features: ImageFeatures, texts: Sequence[str], roles: Sequence[Role]) -> PairPredictions:
-        """Predictions for N pairs: row i of `features` with text i (normalised) and role i."""
-        words = self._vocabulary.encode_batch(texts, self._recipe.text.max_tokens)
-        facts = describe_batch(texts, roles)
-        count = len(texts)
-        answers = tuple(np.empty((count, dim), np.float32) for dim in (self.info.pair_dim, len(ABS), len(KINDS)))
+    def encode_pairs(
+        self,
+        features: ImageFeatures,
+        texts: Sequence[str],
+        roles: Sequence[Role],
+        figure_texts: Sequence[str] | None = None,
+    ) -> PairPredictions:
+        """Predictions for N pairs: row i of `features` with text i (normalised), role i and the words in figure i."""
+        words, facts = self._inputs.encode(texts, roles, figure_texts)
+        sizes = ((self.info.pair_dim,), (len(ABS),), (len(KINDS),), ())
+        answers = tuple(np.empty((len(texts), *size), np.float32) for size in sizes)
         for rows, length in _batches_by_length(words):
-            some = _cut(words[rows], min(length, self._recipe.text.max_tokens))
+            some = _cut(words[rows], min(length, self._inputs.longest))
             said = self._pairs([features.context[rows], some, facts[rows]])
             for number, answer in enumerate(answers):
                 answer[rows] = said[number]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from abs_index.errors import ModelError, RecipeError, UsageError
 from abs_index.model.base import ModelInfo
-from abs_index.model.vocabulary import Vocabulary
+from abs_index.model.inputs import PairInputs, WordInputs
 from abs_index.recipe import Recipe, parse_recipe
 from abs_index.resources import shipped
 
@@ -30,7 +30,7 @@ WEIGHTS, IMAGE_GRAPH, PAIR_GRAPH, VOCABULARY, RECIPE = (
     "vocabulary.txt",
     "recipe.toml",
 )
-FORMAT = "abs-index-model-1"
+FORMAT = "abs-index-model-2"
 """In the metadata of the weights; another number is another, unreadable layout."""
 
 _MOST_HEADER_BYTES = 16 * 2**20
@@ -42,7 +42,8 @@ class ModelFolder:
 
     path: Path
     recipe: Recipe
-    vocabulary: Vocabulary
+    words: tuple[str, ...]
+    inputs: PairInputs
     info: ModelInfo
 
     @property
@@ -81,7 +82,8 @@ def open_folder(path: Path) -> ModelFolder:
             raise ModelError(f"{path / name}: does not belong to {WEIGHTS} beside it (changed, or of another model)")
     try:
         recipe = parse_recipe(content[RECIPE].decode(), str(path / RECIPE))
-        vocabulary = Vocabulary(content[VOCABULARY].decode().splitlines())
+        words = tuple(content[VOCABULARY].decode().split("\n")[:-1])
+        inputs = _make_inputs(recipe, words)
     except (RecipeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from None
     info = ModelInfo(
@@ -91,7 +93,11 @@ def open_folder(path: Path) -> ModelFolder:
         image_dim=recipe.image.embedding_dim,
         pair_dim=recipe.pair.embedding_dim,
     )
-    return ModelFolder(path, recipe, vocabulary, info)
+    return ModelFolder(path, recipe, words, inputs, info)
+
+
+def _make_inputs(recipe: Recipe, words: tuple[str, ...]) -> PairInputs:
+    return WordInputs(words, recipe.text.max_tokens)
 
 
 def digest(content: bytes) -> str:

@@ -23,13 +23,14 @@ def convert_image_network(network: nn.Module, size: int, outputs: Sequence[str])
 
 
 def convert_pair_network(network: PairNetwork, recipe: Recipe) -> Any:
-    """The graph of a pair network: contexts (N, C), words int32 (N, L), facts (N, F) to embedding, abs and kind."""
+    """The graph of a pair network: contexts (N, C), words int32 (N, L), facts (N, F) to embedding, abs, kind
+    and cmi."""
     width = recipe.image.summary_dim + recipe.image.region_dim * recipe.image.grid**2
     # The example must not be of length 1 or as long as the table of positions: such a size counts as fixed.
     example = (torch.zeros(2, width), torch.ones(2, 7, dtype=torch.int32), torch.zeros(2, FACTS))
     length = torch.export.Dim("length", min=2, max=recipe.text.max_tokens)
     sizes = ({0: _BATCH}, {0: _BATCH, 1: length}, {0: _BATCH})
-    return _convert(network, example, sizes, ("context", "words", "facts"), ("embedding", "abs", "kind"))
+    return _convert(network, example, sizes, ("context", "words", "facts"), ("embedding", "abs", "kind", "cmi"))
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from torch import nn
 
 from abs_index.errors import ModelError
 from abs_index.model.folder import FORMAT, IMAGE_GRAPH, PAIR_GRAPH, RECIPE, VOCABULARY, WEIGHTS, digest
-from abs_index.model.vocabulary import Vocabulary
 from abs_index.networks.convert import convert_image_network, convert_pair_network
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
@@ -40,7 +39,7 @@ class _Graph:
 
 
 @torch.no_grad()
-def export_model(recipe: Recipe, image: ImageNetwork, pair: PairNetwork, vocabulary: Vocabulary, folder: Path) -> None:
+def export_model(recipe: Recipe, image: ImageNetwork, pair: PairNetwork, words: Sequence[str], folder: Path) -> None:
     """Writes the files of a model (see `model.folder`) except its card. Weights are rounded to float16 in place, so
     that the torch networks and the graphs calculate with the same numbers. Raises ModelError."""
     networks: dict[str, nn.Module] = {"image": image.eval(), "pair": pair.eval()}
@@ -57,7 +56,7 @@ def export_model(recipe: Recipe, image: ImageNetwork, pair: PairNetwork, vocabul
     }
     files = {
         RECIPE: format_recipe(recipe).encode(),
-        VOCABULARY: "".join(f"{word}\n" for word in vocabulary.words).encode(),
+        VOCABULARY: "".join(f"{word}\n" for word in words).encode(),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -131,22 +131,23 @@ class PairNetwork(nn.Module):
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
         """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
 
-    def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pair embeddings (N, E) of unit length, and probabilities of `abs` (N, 3) and `kind` (N, 11)."""
-        logits, kinds, joint = self.answer(context, words, facts)
-        embedding = functional.normalize(self.embedding(joint), dim=1)
-        return embedding, (self.sharpness[0] * logits).softmax(1), (self.sharpness[1] * kinds).softmax(1)
+    def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pair embeddings (N, E) of unit length, probabilities of `abs` (N, 3) and `kind` (N, 11), and `cmi` (N,)."""
+        said = self.answer(context, words, facts)
+        embedding = functional.normalize(self.embedding(said.joint), dim=1)
+        abs_prob, kind_prob = (self.sharpness[0] * said.abs).softmax(1), (self.sharpness[1] * said.kind).softmax(1)
+        return embedding, abs_prob, kind_prob, said.grades[:, 0].clamp(0, 1)
 
-    def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Raw answers: `abs` (N, 3) and `kind` (N, 11) before softmax, joint layers side by side (N, M * H)."""
+    def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
+        """Raw answers; `joint` holds the joint layers of all members side by side (N, M * H)."""
         told = self.tell(words, facts)
         said = [member(self.vectors, context, words, told) for member in self.members]
         logits = torch.stack([one.abs for one in said]).mean(0)
-        kinds = torch.stack([one.kind for one in said]).mean(0)
+        kinds, grades = (torch.stack([getattr(one, name) for one in said]).mean(0) for name in ("kind", "grades"))
         if self.share:
             machine = self.kernel(self.vectors, context, words, told)
             logits = (1 - self.share) * logits + self.share * machine
-        return logits, kinds, torch.cat([one.joint for one in said], 1)
+        return PairOutput(logits, kinds, grades, torch.cat([one.joint for one in said], 1))
 
     def tell(self, words: Tensor, facts: Tensor) -> Tensor:
         """Facts about a text as a whole (N, told_dim): how many words of each group it has, their shares, `facts`."""

@@ -15,7 +15,6 @@ from abs_index.labels import Role
 from abs_index.model.base import ImageFeatures, PairModel, PairPredictions, Pixels
 from abs_index.model.folder import ModelFolder
 from abs_index.model.preprocess import make_square
-from abs_index.model.vocabulary import describe_batch
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
 
@@ -26,10 +25,10 @@ class TorchModel(PairModel):
     def __init__(self, folder: ModelFolder, device: str) -> None:
         self.info = folder.info
         self._recipe = folder.recipe
-        self._vocabulary = folder.vocabulary
+        self._inputs = folder.inputs
         self._device = torch.device(device)
         image = ImageNetwork(folder.recipe.image.model_copy(update={"weights": "random"}))
-        pair = PairNetwork(folder.recipe, folder.vocabulary.words)
+        pair = PairNetwork(folder.recipe, folder.words)
         _load_weights(folder, {"image": image, "pair": pair})
         self._image = image.eval().to(self._device).to(memory_format=torch.channels_last)
         self._pair = pair.eval().to(self._device)
@@ -45,13 +44,15 @@ class TorchModel(PairModel):
         return ImageFeatures(embedding.cpu().numpy(), context.cpu().numpy())
 
     @torch.inference_mode()
-    def encode_pairs(self, features: ImageFeatures, texts: Sequence[str], roles: Sequence[Role]) -> PairPredictions:
-        """Predictions for N pairs: row i of `features` with text i (normalised) and role i."""
-        inputs = (
-            features.context,
-            self._vocabulary.encode_batch(texts, self._recipe.text.max_tokens),
-            describe_batch(texts, roles),
-        )
+    def encode_pairs(
+        self,
+        features: ImageFeatures,
+        texts: Sequence[str],
+        roles: Sequence[Role],
+        figure_texts: Sequence[str] | None = None,
+    ) -> PairPredictions:
+        """Predictions for N pairs: row i of `features` with text i (normalised), role i and the words in figure i."""
+        inputs = (features.context, *self._inputs.encode(texts, roles, figure_texts))
         said = self._pair(*(torch.from_numpy(one).to(self._device) for one in inputs))
         return PairPredictions(*(one.cpu().numpy() for one in said))
 

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from abs_index.networks.pair import PairNetwork
+from abs_index.networks.pair import PairNetwork, PairOutput
 from abs_index.training.fit import PairData
 
 _BATCH = 512
 
 
 @torch.inference_mode()
-def mean_answers(network: PairNetwork, data: PairData) -> tuple[Tensor, Tensor, Tensor]:
-    """Raw answers for all pairs, before softmax: `abs` (N, 3), `kind` (N, 11), joint layers side by side (N, M * H)."""
+def mean_answers(network: PairNetwork, data: PairData) -> PairOutput:
+    """Raw answers for all pairs."""
     network.eval()
     parts = [network.answer(*data.inputs(batch)) for batch in torch.arange(len(data)).split(_BATCH)]
-    first, second, third = zip(*parts, strict=True)
-    return torch.cat(first), torch.cat(second), torch.cat(third)
+    return PairOutput(*(torch.cat([getattr(part, one.name) for part in parts]) for one in fields(PairOutput)))
 
 
 def fit_sharpness(network: PairNetwork, data: PairData) -> None:
     """Sets the inverse temperatures of the network to those that fit labelled pairs best."""
-    answers, kinds, _ = mean_answers(network, data)
-    network.sharpness.data[0] = _best(answers, data.abs)
+    said = mean_answers(network, data)
+    kinds = said.kind
+    network.sharpness.data[0] = _best(said.abs, data.abs)
     known = data.kind >= 0
     if bool(known.any()):
         network.sharpness.data[1] = _best(kinds[known], functional.one_hot(data.kind[known], kinds.shape[1]).float())

@@ -82,12 +82,7 @@ def predict_pairs(
         )
         for some in _batches(pairs, 8 * _BATCH)
     ]
-    return PairPredictions(
-        *(
-            np.concatenate([getattr(answer, name) for answer in answers])
-            for name in ("embedding", "abs_prob", "kind_prob")
-        )
-    )
+    return PairPredictions.join(answers)
 
 
 def prepare_images(

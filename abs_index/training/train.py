@@ -78,8 +78,8 @@ def train_model(
     set_components(pair_network.embedding, _joint(pair_network, data), whiten=0.5)
     if validation:
         fit_sharpness(pair_network, PairData.make(validation, contexts, rows, vocabulary, recipe))
-    export_model(recipe, network, pair_network.eval(), vocabulary, output)
+    export_model(recipe, network, pair_network.eval(), words, output)
 
 
 def _joint(network: PairNetwork, data: PairData) -> Tensor:
-    return mean_answers(network, data)[2]
+    return mean_answers(network, data).joint

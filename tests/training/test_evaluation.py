@@ -17,7 +17,10 @@ from tests.fakes import FakeModel
 def say(guesses: list[int], kinds: list[int], sure: float = 1.0) -> PairPredictions:
     abs_prob = np.full((len(guesses), 3), (1 - sure) / 2, dtype=np.float32)
     abs_prob[np.arange(len(guesses)), guesses] = sure
-    return PairPredictions(np.zeros((len(guesses), 2), np.float32), abs_prob, np.eye(11, dtype=np.float32)[kinds])
+    shared = np.linspace(0, 1, len(guesses), dtype=np.float32)
+    return PairPredictions(
+        np.zeros((len(guesses), 2), np.float32), abs_prob, np.eye(11, dtype=np.float32)[kinds], shared
+    )
 
 
 def pair(label: int, kind: int | None = None, image: str = "x") -> LabelledPair:

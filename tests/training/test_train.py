@@ -97,7 +97,7 @@ def test_both_runtimes_say_the_same(trained: Trained) -> None:
 
 
 def test_weights_are_stored_once(trained: Trained) -> None:
-    networks = ImageNetwork(RECIPE.image), PairNetwork(RECIPE, open_folder(trained.folder).vocabulary.words)
+    networks = ImageNetwork(RECIPE.image), PairNetwork(RECIPE, open_folder(trained.folder).words)
     numbers = sum(value.numel() for network in networks for value in network.state_dict().values())
     assert (trained.folder / "model.safetensors").stat().st_size < 2 * numbers + 2**18
     assert sorted(path.name for path in trained.folder.iterdir()) == [
@@ -137,8 +137,8 @@ def test_the_same_seed_gives_the_same_members(trained: Trained, monkeypatch: pyt
 
 
 def test_a_model_that_cannot_be_written_is_said(trained: Trained) -> None:
-    words = open_folder(trained.folder).vocabulary
-    networks = ImageNetwork(RECIPE.image), PairNetwork(RECIPE, words.words)
+    words = open_folder(trained.folder).words
+    networks = ImageNetwork(RECIPE.image), PairNetwork(RECIPE, words)
     with (
         pytest.MonkeyPatch.context() as patch,
         pytest.raises(ModelError, match="cannot be written"),
@@ -159,7 +159,7 @@ def test_gradients_reach_the_parts(name: str) -> None:
     torch.manual_seed(0)
     words = open_words()
     network = PairNetwork(RECIPE, words, torch.randn(len(words), 16))
-    _, probabilities, _ = network(torch.randn(3, 34), torch.randint(1, len(words), (3, 7)), torch.randn(3, 6))
+    _, probabilities, *_ = network(torch.randn(3, 34), torch.randint(1, len(words), (3, 7)), torch.randn(3, 6))
     probabilities[:, 0].sum().backward()
     gradient = dict(network.members[0].named_parameters())[name].grad
     assert gradient is not None
