@@ -259,7 +259,7 @@ def _predict(
         if isinstance(item, RefusedFile):
             yield item
         else:
-            yield _record(item, _part(predictions, slice(start, start + len(item.pairs))), settings)
+            yield _record(item, predictions.take(slice(start, start + len(item.pairs))), settings)
             start += len(item.pairs)
 
 
@@ -280,16 +280,8 @@ def _encode_batch(pairs: list[tuple[LoadedFigure, Pair]], encode: PairEncoder) -
 
 def _join(parts: list[PairPredictions]) -> PairPredictions:
     if not parts:
-        return PairPredictions(*(np.zeros((0, size), np.float32) for size in (0, len(ABS), len(KINDS))))
-    return PairPredictions(
-        np.concatenate([part.embedding for part in parts]),
-        np.concatenate([part.abs_prob for part in parts]),
-        np.concatenate([part.kind_prob for part in parts]),
-    )
-
-
-def _part(whole: PairPredictions, rows: slice | list[int]) -> PairPredictions:
-    return PairPredictions(whole.embedding[rows], whole.abs_prob[rows], whole.kind_prob[rows])
+        return PairPredictions(*(np.zeros((0, *size), np.float32) for size in ((0,), (len(ABS),), (len(KINDS),), ())))
+    return PairPredictions.join(parts)
 
 
 def _record(draft: _Draft, predictions: PairPredictions, settings: CorpusSettings) -> Record:
@@ -301,6 +293,7 @@ def _record(draft: _Draft, predictions: PairPredictions, settings: CorpusSetting
                 _usable(predictions.embedding),
                 _usable(predictions.abs_prob),
                 _usable(predictions.kind_prob),
+                np.isfinite(predictions.cmi).tolist(),
                 strict=True,
             )
         )
@@ -317,7 +310,7 @@ def _record(draft: _Draft, predictions: PairPredictions, settings: CorpusSetting
         rejects,
         [draft.pairs[at] for at in good],
         [draft.owners[at] for at in good],
-        _part(predictions, good),
+        predictions.take(good),
     )
 
 
