@@ -35,6 +35,17 @@ class CorpusSettings(Section):
     """Unpacked over packed size of one archive, from 64 MiB unpacked on."""
 
 
+class FigureTextSettings(Section):
+    """Reading the words that stand in figures (section `[figure_text]`)."""
+
+    enabled: bool = False
+    """Whether `build` reads them unless it is told otherwise."""
+    detection_side: int = Field(default=480, ge=160, le=2000)
+    """Longer side of the picture, in pixels, in which text is looked for; it is read in the full picture."""
+    min_score: float = Field(default=0.5, ge=0, le=1)
+    """Lines that the reader is less sure of are left out."""
+
+
 class ImageSettings(Section):
     """The image side (section `[image]`): how a picture becomes pixels, and pixels features."""
 
@@ -217,6 +228,8 @@ class PaperPretrainingSettings(ScheduleSettings):
     """Weight of the mean squared error of the picture, whose values are from -1 to 1."""
     text_weight: float = Field(default=1.0, ge=0)
     """Weight of the mean cosine distance of the words."""
+    held_out: float = Field(default=0.02, ge=0, lt=1)
+    """Share of the documents that nothing is learnt from: what is lost of them is in the log at each checkpoint."""
 
 
 class PaperClassifierSettings(ScheduleSettings):
@@ -251,6 +264,7 @@ class Recipe(Section):
     name: str = Field(min_length=1)
     description: str = ""
     corpus: CorpusSettings = CorpusSettings()
+    figure_text: FigureTextSettings = FigureTextSettings()
     image: ImageSettings = ImageSettings()
     text: TextSettings = TextSettings()
     pair: PairSettings = PairSettings()

@@ -28,5 +28,7 @@ IMAGE_FORMAT = "image format not supported"
 IMAGE_DAMAGED = "image damaged"
 IMAGE_TOO_LARGE = "image too large"
 
+FIGURE_TEXT = "words in the figure not read"
+
 # vectors
 BAD_VECTOR = "vector not usable"
