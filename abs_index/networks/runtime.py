@@ -27,11 +27,9 @@ class TorchModel(PairModel):
         self._recipe = folder.recipe
         self._inputs = folder.inputs
         self._device = torch.device(device)
-        image = ImageNetwork(folder.recipe.image.model_copy(update={"weights": "random"}))
-        pair = PairNetwork(folder.recipe, folder.words)
-        _load_weights(folder, {"image": image, "pair": pair})
-        self._image = image.eval().to(self._device).to(memory_format=torch.channels_last)
-        self._pair = pair.eval().to(self._device)
+        image, pair = load_networks(folder)
+        self._image = image.to(self._device).to(memory_format=torch.channels_last)
+        self._pair = pair.to(self._device)
 
     def preprocess(self, image: Image.Image) -> Pixels:
         """An RGB image as uint8 (image_size, image_size, 3), the way this model wants it."""
@@ -64,6 +62,14 @@ def load_cuda(folder: ModelFolder, threads: int | None = None) -> PairModel:
     return TorchModel(folder, "cuda")
 
 
+def load_networks(folder: ModelFolder) -> tuple[ImageNetwork, PairNetwork]:
+    """Image and pair network of a model folder, ready to predict. Raises ModelError where its weights do not fit."""
+    image = ImageNetwork(folder.recipe.image.model_copy(update={"weights": "random"}))
+    pair = PairNetwork(folder.recipe, folder.words)
+    _load_weights(folder, {"image": image, "pair": pair})
+    return image.eval(), pair.eval()
+
+
 def _load_weights(folder: ModelFolder, networks: dict[str, nn.Module]) -> None:
     try:
         tensors = load_file(folder.weights)
@@ -73,4 +79,5 @@ def _load_weights(folder: ModelFolder, networks: dict[str, nn.Module]) -> None:
             }
             network.load_state_dict({name: one.float() for name, one in mine.items()}, strict=True)
     except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{folder.weights}: does not fit its recipe: {str(error).splitlines()[0]}") from None
+        what = " ".join(str(error).split())[:300]
+        raise ModelError(f"{folder.weights}: does not fit its recipe and vocabulary: {what}") from None

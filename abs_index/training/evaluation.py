@@ -66,14 +66,7 @@ def predict_pairs(
     """Predictions in the order of the pairs; each image is read once, however many pairs it is in."""
     names = sorted({pair.image for pair in pairs})
     rows = {name: row for row, name in enumerate(names)}
-    parts = []
-    for pixels in prepare_images(names, images, model.preprocess, model.info.image_size):
-        parts.append(model.encode_images(pixels))
-        if advance:
-            advance(sum(len(part.embedding) for part in parts), len(names))
-    features = ImageFeatures(
-        np.concatenate([part.embedding for part in parts]), np.concatenate([part.context for part in parts])
-    )
+    features = encode_files(model, names, images, advance)
     answers = [
         model.encode_pairs(
             features.take([rows[pair.image] for pair in some]),
@@ -83,6 +76,20 @@ def predict_pairs(
         for some in _batches(pairs, 8 * _BATCH)
     ]
     return PairPredictions.join(answers)
+
+
+def encode_files(
+    model: PairModel, names: Sequence[str], images: Path, advance: Advance | None = None
+) -> ImageFeatures:
+    """Features of image files below `images`, in their order. Raises LabelsError for an image that is damaged."""
+    parts = []
+    for pixels in prepare_images(names, images, model.preprocess, model.info.image_size):
+        parts.append(model.encode_images(pixels))
+        if advance:
+            advance(sum(len(part.embedding) for part in parts), len(names))
+    return ImageFeatures(
+        np.concatenate([part.embedding for part in parts]), np.concatenate([part.context for part in parts])
+    )
 
 
 def prepare_images(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import torch
 from filelock import FileLock, Timeout
@@ -24,22 +25,42 @@ def training_folder(recipe: Recipe, folder: Path) -> Iterator[None]:
 
     Raises ModelError where another recipe was trained there, another process trains there now, or it cannot be written.
     """
+    with locked_folder(folder):
+        try:
+            _write_recipe(folder, format_recipe(recipe))
+        except OSError as error:
+            raise ModelError(f"{folder}: cannot be written: {error.strerror}") from None
+        yield
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Holds a folder, which is made where it is missing, so that no other process trains there.
+
+    Raises ModelError where another one does, or it cannot be written.
+    """
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-        _write_recipe(folder, format_recipe(recipe))
     except Timeout:
         raise ModelError(f"{folder}: another process is training here") from None
     except OSError as error:
         raise ModelError(f"{folder}: cannot be written: {error.strerror}") from None
-    except ModelError:
-        lock.release()
-        raise
     try:
         yield
     finally:
         lock.release()
+
+
+def check_writable(folder: Path) -> None:
+    """Raises ModelError where files cannot be written to a folder, or it cannot be made: better now than after hours."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ModelError(f"{folder}: cannot be written: {error.strerror}") from None
 
 
 def _write_recipe(folder: Path, content: str) -> None:
