@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,13 @@ def predict_pairs(
     """Predictions in the order of the pairs; each image is read once, however many pairs it is in."""
     names = sorted({pair.image for pair in pairs})
     rows = {name: row for row, name in enumerate(names)}
-    features = encode_files(model, names, images, advance)
+    return predict_known(model, pairs, encode_files(model, names, images, advance), rows)
+
+
+def predict_known(
+    model: PairModel, pairs: Sequence[LabelledPair], features: ImageFeatures, rows: Mapping[str, int]
+) -> PairPredictions:
+    """Predictions in the order of the pairs, where features are known; `rows` says where in them each image is."""
     answers = [
         model.encode_pairs(
             features.take([rows[pair.image] for pair in some]),
@@ -78,9 +84,7 @@ def predict_pairs(
     return PairPredictions.join(answers)
 
 
-def encode_files(
-    model: PairModel, names: Sequence[str], images: Path, advance: Advance | None = None
-) -> ImageFeatures:
+def encode_files(model: PairModel, names: Sequence[str], images: Path, advance: Advance | None = None) -> ImageFeatures:
     """Features of image files below `images`, in their order. Raises LabelsError for an image that is damaged."""
     parts = []
     for pixels in prepare_images(names, images, model.preprocess, model.info.image_size):

@@ -54,7 +54,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises ModelError where files cannot be written to a folder, or it cannot be made: better now than after hours."""
+    """Raises ModelError where a folder cannot be made or written to: better now than after hours."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=folder):
