@@ -6,6 +6,7 @@ import json
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,9 +21,6 @@ from abs_index.resources import shipped
 from abs_index.training.reproduction_matrix import Figure, Matrix, Run
 
 Verdict = Literal["ok", "missed", "failed", "not run"]
-
-LATEST = 10
-"""A command that takes this many times as long as it should, and a minute more, is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +120,9 @@ def _execute(run: Run, places: Places) -> object:
         start = time.monotonic()
         with subprocess.Popen(command, cwd=places.root, stdout=subprocess.PIPE, stderr=said, text=True) as process:  # noqa: S603 (a list of ours, no shell)
             try:
-                printed, _ = process.communicate(timeout=LATEST * run.seconds + 60)
+                printed, _ = process.communicate(timeout=_patience(run))
             except subprocess.TimeoutExpired:
-                process.terminate()  # so that it can stop servers that it has started
+                _end(process)
                 raise _Failure(f"not done after {time.monotonic() - start:.0f} s") from None
         said.seek(0)
         last = (said.read().strip().splitlines() or ["it said nothing"])[-1]
@@ -135,6 +133,20 @@ def _execute(run: Run, places: Places) -> object:
         return json.loads(lines[-1])
     except ValueError:
         raise _Failure(f"it printed no JSON, but: {lines[-1][:100]}") from None
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """As Ctrl-C ends it, so that it can stop servers that it has started; by force where that does not help."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _patience(run: Run) -> float:
+    """Seconds after which a command is ended: a slow machine is slow, but not that slow."""
+    return 10 * run.seconds + 60
 
 
 def _arguments(command: Sequence[str], places: Places, temp: str) -> list[str]:
