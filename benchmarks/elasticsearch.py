@@ -79,7 +79,7 @@ def main() -> None:
     if options.push:
         _push_and_tell(Path(options.push[0]), options.push[1])
         return
-    with tempfile.TemporaryDirectory() as folder, _server(options.url) as url:
+    with tempfile.TemporaryDirectory() as folder, server(options.url) as url:
         result = measure(Path(folder), url, options)
     print(json.dumps(result) if options.json else json.dumps(result, indent=2))
 
@@ -104,7 +104,8 @@ def measure(folder: Path, url: str, options: argparse.Namespace) -> dict[str, An
 
 
 @contextmanager
-def _server(url: str | None) -> Iterator[str]:
+def server(url: str | None) -> Iterator[str]:
+    """The address of a server: the one given, or one that is started and goes away again."""
     if url:
         yield url
         return
