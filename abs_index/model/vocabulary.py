@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from abs_index.labels import Role
 from abs_index.model.base import Floats
+from abs_index.model.word_pieces import longest_pieces
 
 SPECIAL = ("[pad]", "[unk]", "[1-digit]", "[2-digits]", "[3-digits]", "[4-digits]", "[year]")
 """The first words of every vocabulary."""
@@ -84,27 +85,7 @@ class Vocabulary:
     def _split(self, word: str) -> tuple[int, ...]:
         if word[0].isdigit():
             return (SPECIAL.index("[year]") if _YEAR.fullmatch(word) else UNKNOWN + min(len(word), 4),)
-        if word in self._numbers:
-            return (self._numbers[word],)
-        if len(word) > 100:  # no word; the search for pieces takes the square of its length
-            return (UNKNOWN,)
-        pieces: list[int] = []
-        start = 0
-        while start < len(word):
-            end, number = self._longest_piece(word, start)
-            if number is None:
-                return (UNKNOWN,)
-            pieces.append(number)
-            start = end
-        return tuple(pieces)
-
-    def _longest_piece(self, word: str, start: int) -> tuple[int, int | None]:
-        mark = "##" if start else ""
-        for end in range(len(word), start, -1):
-            number = self._numbers.get(mark + word[start:end])
-            if number is not None:
-                return end, number
-        return start, None
+        return tuple(longest_pieces(word, self._numbers)) or (UNKNOWN,)
 
 
 def describe_text(text: str, role: Role) -> list[float]:
