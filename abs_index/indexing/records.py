@@ -26,7 +26,8 @@ class FigureRecord:
     """A figure with its image. `image` is a path in the corpus, "" where none could be decoded.
 
     `embedding` is float32 (image_dim,) of unit length; None where there is no image or no usable vector. `figure_text`
-    are the words that were read in the image, "" where there are none; None where nobody looked.
+    are the words that were read in the image, "" where there are none; None where nobody looked, or could not read it.
+    `figure_text_reader` is who looked (`FigureReader.name`), `image_digest` a hash of the bytes of the image.
     """
 
     figure: Figure
@@ -36,13 +37,16 @@ class FigureRecord:
     format: str = ""
     embedding: Floats | None = None
     figure_text: str | None = None
+    figure_text_reader: str | None = None
+    image_digest: str = ""
 
 
 @dataclass(slots=True)
 class Record:
     """All that the table keeps of one document; `replaces` where the table holds an older state of it.
 
-    Row i of `predictions` belongs to `pairs[i]`, which belongs to `figures[owners[i]]`.
+    Row i of `predictions` belongs to `pairs[i]`, which belongs to `figures[owners[i]]`. Where it `amends`, the table
+    holds the document as it is, but for the words in its figures; then `pairs` are only those of other words.
     """
 
     document: Document
@@ -53,6 +57,7 @@ class Record:
     pairs: list[Pair]
     owners: list[int]
     predictions: PairPredictions
+    amends: bool = False
 
     @property
     def key(self) -> str:
@@ -196,7 +201,12 @@ def _only_figures(records: list[Record], schema: pa.Schema) -> Columns:
         if embedding is not None:
             row[:] = embedding
     missing = np.array([embedding is None for embedding in embeddings], dtype=bool)
-    return {"image_embedding": _vectors(vectors, missing, kind)}
+    made = [figure for record in records for figure in record.figures]
+    return {
+        "image_digest": _texts(figure.image_digest or None for figure in made),
+        "figure_text_reader": _texts(figure.figure_text_reader for figure in made),
+        "image_embedding": _vectors(vectors, missing, kind),
+    }
 
 
 def _pair_columns(records: list[Record], figures: Columns, schema: pa.Schema) -> Columns:

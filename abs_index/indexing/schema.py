@@ -64,6 +64,9 @@ def table_schema(model: ModelInfo) -> pa.Schema:
             pa.field("width", pa.int32()),
             pa.field("height", pa.int32()),
             pa.field("image_format", pa.string()),
+            # of figures only: a hash of the bytes of the image, and which reader looked for words in it
+            pa.field("image_digest", pa.string()),
+            pa.field("figure_text_reader", pa.string()),
             # of figures only; null where no image could be decoded
             pa.field("image_embedding", pa.list_(pa.float32(), model.image_dim)),
             # of pairs only

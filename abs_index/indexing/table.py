@@ -37,7 +37,7 @@ NAME: Final = "table.lance"
 PUBLISHED: Final = "published"
 PREVIOUS: Final = "previous"
 
-_IDS_A_DELETE = 1000
+_IDS_A_CONDITION = 1000
 _FRAGMENTS_TO_COMPACT = 16
 # Lance holds what it merges in memory: the size of a merged file bounds it.
 _ROWS_A_FRAGMENT = 16 * 1024
@@ -151,7 +151,8 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         """The columns, as in `schema.table_schema`."""
-        return self._dataset.schema
+        with _errors_of(self.folder):
+            return self._dataset.schema
 
     @property
     def identity(self) -> str:
@@ -219,6 +220,11 @@ class Table:
         """Streams rows of one kind (or all), at most `batch_rows` at a time, in the order of this version."""
         return self._scan(list(columns), _is(row), batch_rows)
 
+    def take(self, places: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Some columns of the rows at these places, counted from 0 over all rows in the order of this version."""
+        with _errors_of(self.folder):
+            return self._dataset.take(list(places), columns=list(columns))
+
     def _scan(self, columns: list[str], where: str | None, rows: int) -> Iterator[pa.RecordBatch]:
         with _errors_of(self.folder):
             scanner = self._dataset.scanner(
@@ -265,11 +271,50 @@ class Table:
 
     def delete_documents(self, ids: Iterable[str]) -> None:
         """Removes all rows of these documents, also of files refused as a whole. Ids are data: any text is safe."""
-        ordered = sorted(set(ids))
-        for start in range(0, len(ordered), _IDS_A_DELETE):
-            quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in ordered[start : start + _IDS_A_DELETE])
+        for where in _in_documents(ids):
             with _errors_of(self.folder):
-                self._dataset.delete(f"document IN ({quoted})")
+                self._dataset.delete(where)
+
+    def delete_rejects(self, ids: Iterable[str], reason: str) -> None:
+        """Removes the rejects of these documents that have this reason."""
+        for where in _in_documents(ids):
+            with _errors_of(self.folder):
+                self._dataset.delete(f"{_is('reject')} AND reason = {_quoted(reason)} AND {where}")
+
+    def update_rows(self, row: Row, key: str, values: pa.Table) -> None:
+        """Gives rows of one kind other values in some columns, in one commit; all else stays as and where it is.
+
+        `values` holds `document` and the column `key`, which say together which rows are meant, and the columns that
+        change. What the table does not have is passed over.
+        """
+        places = {names: at for at, names in enumerate(_names(values, key))}
+        changes = values.drop_columns(["document", key])
+        updated, modified = [], set[int]()
+        for fragment in self._dataset.get_fragments():
+            rows = self._rows_of(fragment, row, key, values["document"].to_pylist())
+            found = [(at, places[names]) for at, names in enumerate(_names(rows, key)) if names in places]
+            if found:
+                here, there = map(list, zip(*found, strict=True))
+                with _errors_of(self.folder):
+                    made = changes.take(there).append_column("_rowid", rows["_rowid"].take(here)).combine_chunks()
+                    metadata, fields = fragment.update_columns(made)
+                updated.append(metadata)
+                modified |= set(fields)
+        if updated:
+            self._commit(lance.LanceOperation.Update(updated_fragments=updated, fields_modified=sorted(modified)))
+
+    def _rows_of(self, fragment: Any, row: Row, key: str, documents: Iterable[str]) -> pa.Table:
+        with _errors_of(self.folder):
+            return pa.concat_tables(
+                fragment.scanner(
+                    columns=["document", key], filter=f"{_is(row)} AND {where}", with_row_id=True
+                ).to_table()
+                for where in _in_documents(documents)
+            )
+
+    def _commit(self, operation: Any) -> None:
+        with _errors_of(self.folder):
+            self._dataset = lance.LanceDataset.commit(self._dataset, operation, read_version=self._dataset.version)
 
     def add_column(self, column: pa.Field, metadata: Mapping[str, str]) -> None:
         """Adds a column of nulls, which writes no row again; `metadata` is what the table says of itself from then on.
@@ -302,10 +347,7 @@ class Table:
                 with _errors_of(self.folder):
                     made = pa.table({"_rowid": rows["_rowid"], name: values})
                     changed, fields = self._dataset.get_fragment(number).update_columns(made)
-                    operation = lance.LanceOperation.Update(updated_fragments=[changed], fields_modified=fields)
-                    self._dataset = lance.LanceDataset.commit(
-                        self._dataset, operation, read_version=self._dataset.version
-                    )
+                self._commit(lance.LanceOperation.Update(updated_fragments=[changed], fields_modified=fields))
                 yield rows.num_rows
 
     def _lacking(self, fragment: int, columns: Sequence[str], where: str, limit: int) -> pa.Table:
@@ -353,6 +395,21 @@ def _dataset(folder: Path, version: int | None = None) -> Any:
     # By default Lance remembers up to gigabytes of what it has read of files, so that memory grows with the table.
     session = lance.Session(index_cache_size_bytes=_CACHE, metadata_cache_size_bytes=_CACHE)
     return lance.dataset(str(folder / NAME), version=version, session=session)
+
+
+def _in_documents(ids: Iterable[str]) -> Iterator[str]:
+    """Conditions that together hold for the rows of these documents."""
+    ordered = sorted(set(ids))
+    for start in range(0, len(ordered), _IDS_A_CONDITION):
+        yield f"document IN ({', '.join(map(_quoted, ordered[start : start + _IDS_A_CONDITION]))})"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _names(rows: pa.Table, key: str) -> Iterator[tuple[str, str]]:
+    return zip(rows["document"].to_pylist(), rows[key].to_pylist(), strict=True)
 
 
 def _is(row: Row | None) -> str | None:

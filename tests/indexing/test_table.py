@@ -227,3 +227,60 @@ def test_a_copied_index_is_the_same_one(published: Table, index: Path, tmp_path:
     copy = Table.open_published(tmp_path / "copy")
     copy.verify()
     assert copy.identity == published.identity
+
+
+def figure_rows(schema: pa.Schema, names: list[tuple[str, str]]) -> pa.RecordBatch:
+    known = {
+        "row": ["figure"] * len(names),
+        "document": [document for document, _ in names],
+        "figure": [figure for _, figure in names],
+        "label": [f"{document}/{figure}" for document, figure in names],
+        "image_embedding": [[float(at)] * 4 for at in range(len(names))],
+    }
+    return pa.record_batch(
+        [pa.array(known[f.name], f.type) if f.name in known else pa.nulls(len(names), f.type) for f in schema],
+        schema=schema,
+    )
+
+
+def test_rows_are_updated_where_they_are(table: Table) -> None:
+    names = [(document, figure) for document in HOSTILE for figure in ("f1", "f'2")]
+    table.append([figure_rows(table.schema, names[:9])])
+    table.append([figure_rows(table.schema, names[9:]), rows(table.schema, HOSTILE)])
+    columns = [*table.schema.names]
+    before = [row for batch in table.batches(None, columns) for row in batch.to_pylist()]
+    version = table.version
+    changed = {names[3]: "three", names[10]: "ten", names[11]: None, ("gone", "f1"): "nowhere"}
+    values = {
+        "document": [document for document, _ in changed],
+        "figure": [figure for _, figure in changed],
+        "figure_text": pa.array(changed.values(), pa.string()),
+        "image_embedding": pa.array([[9.0] * 4] * 4, table.schema.field("image_embedding").type),
+    }
+    table.update_rows("figure", "figure", pa.table(values))
+    assert table.version == version + 1
+    for row in before:
+        if (name := (row["document"], row["figure"])) in changed:
+            row |= {"figure_text": changed[name], "image_embedding": [9.0] * 4}
+    assert [row for batch in table.batches(None, columns) for row in batch.to_pylist()] == before
+    table.update_rows("figure", "figure", pa.table(values).slice(3))
+    assert table.version == version + 1, "nothing to update makes no version"
+
+
+def test_rows_are_taken_by_their_places(table: Table) -> None:
+    append(table, "a", "b", "c")
+    append(table, "d", "e")
+    table.delete_documents(["b"])
+    assert ids_of(table) == ["a", "c", "d", "e"]
+    assert table.take([3, 0, 2], ["document"])["document"].to_pylist() == ["e", "a", "d"]
+
+
+def test_rejects_of_one_reason_are_deleted(table: Table) -> None:
+    def reject(document: str, reason: str) -> pa.RecordBatch:
+        made = rows(table.schema, [document], "reject").to_pylist()[0] | {"reason": reason}
+        return pa.RecordBatch.from_pylist([made], schema=table.schema)
+
+    table.append([reject("a", "one"), reject("a", "it's two"), reject("b", "it's two"), rows(table.schema, ["a"])])
+    table.delete_rejects(["a"], "it's two")
+    left = [tuple(row.values()) for batch in table.batches(None, ["document", "reason"]) for row in batch.to_pylist()]
+    assert left == [("a", "one"), ("b", "it's two"), ("a", None)]
