@@ -46,8 +46,34 @@ def test_search_gives_json_with_filters(run) -> None:
     assert hit["snippet"].startswith("Waves")
 
 
+def test_facets_count_what_is_found_beside_the_hits(run) -> None:
+    code, out, err = run("search", "traffic", "--facets", "-k", "1")
+    assert (code, err) == (0, "")
+    assert [line.strip() for line in out.splitlines()[-8:-1]] == [
+        "4 pairs match",
+        "abs     image_more_abstract (2), text_more_abstract (2)",
+        "kind    photo (2), plot (2)",
+        "role    caption (3), mention (1)",
+        "source  one (3), two (1)",
+        "year    2021 (1), 2015 (3)",
+        "cmi     0..0.25 (1), 0.5..0.75 (2), 0.75..1 (1)",
+    ]
+    code, out, _ = run("search", "--facets", "--min-cmi", "0.5", "--max-cmi", "0.7", "--json")
+    found = json.loads(out)
+    assert [hit["id"] for hit in found["hits"]] == ["turbine#f1", "traffic#f2"]
+    assert (found["facets"]["pairs"], found["facets"]["year"]) == (2, {"2021": 1, "2015": 1})
+
+
+def test_words_in_pictures_are_shown(run) -> None:
+    assert "in the picture: Density (veh/km) Detectors 1 2 3" in run("search", "ring")[1]
+    _, out, _ = run("show", "traffic#f1")
+    assert "in the picture: Density" in out
+    assert ("cmi 0.10" in out, "cmi 0.90" in out) == (True, True)
+
+
 def test_nothing_found_is_no_error(run) -> None:
     assert run("search", "nothing-like-this") == (0, "", "no figure matches\n")
+    assert run("search", "nothing-like-this", "--facets")[1].startswith("0 pairs match\n")
     assert run("search", "nothing-like-this", "--json") == (0, "[]\n", "")
 
 
@@ -75,6 +101,7 @@ def test_odd_queries_are_never_a_traceback(run, query: str) -> None:
         (["search", "x", "--abs", "foo"], "valid are image_more_abstract"),
         (["search", "x", "--year", "soon"], "neither a year nor a range"),
         (["search", "x", "--journal", ""], "the value is empty"),
+        (["search", "x", "--min-cmi", "0.9", "--max-cmi", "0.1"], "min_cmi: 0.9 is more than max_cmi, 0.1"),
         (["similar", "f1"], "name one of: traffic#f1, turbine#f1"),
         (["similar"], "either a figure of the index or an image"),
         (["similar", "--image", "/missing.png"], "cannot be read"),

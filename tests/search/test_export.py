@@ -15,7 +15,10 @@ from tests.search.tables import DocumentRow, FigureRow, PairRow, write_index
 
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
-    figures = [FigureRow("f1", [PairRow("zébra", raw="z"), PairRow("horse")], label="Fig. 1"), FigureRow("f2")]
+    figures = [
+        FigureRow("f1", [PairRow("zébra", raw="z", cmi=0.25), PairRow("horse")], label="Fig. 1", figure_text=""),
+        FigureRow("f2"),
+    ]
     documents = [
         DocumentRow("a", figures, title="T", year=2001, rejects=[("image damaged", "cut off")]),
         DocumentRow("b", [FigureRow("f1", embedded=False)]),
@@ -38,6 +41,7 @@ def test_pairs_have_an_id_texts_and_probabilities(table: Table) -> None:
     first = rows[0]
     assert (first["document"], first["figure"], first["label"]) == ("a", "f1", "Fig. 1")
     assert (first["text"], first["text_raw"], first["abs"], first["year"]) == ("zébra", "z", "equal", 2001)
+    assert (first["kind"], first["cmi"], first["figure_text"]) == ("plot", 0.25, "")
     assert first["abs_prob"] == pytest.approx({"image_more_abstract": 0.1, "text_more_abstract": 0.1, "equal": 0.8})
 
 
@@ -47,6 +51,7 @@ def test_figures_are_there_without_pairs_and_without_images(table: Table) -> Non
     assert rows[2]["image"] is None
     assert (rows[0]["images"], rows[0]["width"], rows[0]["format"]) == (["images/f1.png"], 24, "PNG")
     assert rows[0]["group"] is None
+    assert [row["figure_text"] for row in rows] == ["", None, None]  # read without finding words; not read
 
 
 def test_documents_count_what_they_hold(table: Table) -> None:

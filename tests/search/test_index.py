@@ -45,6 +45,7 @@ def test_a_hit_says_all_that_is_shown(index: Index) -> None:
     assert (hit.image, hit.path, hit.source, hit.journal, hit.year) == (
         "images/f1.png", "traffic.xml", "one", "L'Eau (Paris)", 2015,
     )  # fmt: skip
+    assert (hit.cmi, hit.figure_text) == (pytest.approx(0.1), "Density (veh/km) Detectors 1 2 3")
     json.dumps(asdict(hit), allow_nan=False)
 
 
@@ -108,6 +109,9 @@ def test_details_hold_all_pairs_with_their_labels(index: Index) -> None:
         ("image_more_abstract", "caption", ""),
         ("text_more_abstract", "mention", "Results"),
     ]
+    assert [pair.cmi for pair in figure.pairs] == pytest.approx([0.1, 0.9])
+    assert figure.figure_text.startswith("Density")
+    assert (index.figure("old#f9").pairs[0].cmi, index.figure("turbine#f1").figure_text) == (None, "")
     assert (figure.width, figure.authors, figure.journal) == (24, ("Ada Lovelace",), "L'Eau (Paris)")
     assert index.figure("turbine#bare").pairs == ()
 

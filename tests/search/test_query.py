@@ -85,6 +85,15 @@ MEANINGS: list[tuple[str, set[int] | None]] = [
     ("abs_prob:>=0.9", {RING, GEL}),
     ("abs_prob:>0.9", {GEL}),
     ("abs_prob:[0.6 TO 0.7]", {STOP, QUEUE}),
+    ("cmi:>0.5", {STOP, TURBINE}),
+    ("cmi:<=0.3", {RING, BLADES}),
+    ("cmi:0.7", {TURBINE}),
+    ("cmi:*", {RING, STOP, QUEUE, BLADES, TURBINE}),
+    # words in pictures, in their own field only
+    ("figure_text:detector", {RING, STOP}),
+    ('figure_text:"detectors 1 2"', {RING, STOP}),
+    ("figure_text:*", {RING, STOP}),
+    ("detector", set()),
     ("year:[-5 TO 9999999999999999999999]", {RING, STOP, QUEUE, BLADES, TURBINE}),
     # wildcards, letters that differ, expressions
     ("*", ALL),
@@ -152,6 +161,7 @@ ERRORS: list[tuple[str, int | None, str]] = [
     ("year:20*", 5, "is a number"),
     ("year:[a TO b]", 5, "not a year"),
     ("abs_prob:nan", 9, "not a number from 0 to 1"),
+    ("cmi:much", 4, "write cmi:>0.6 or cmi:"),
     ("[a TO b]", 0, "ranges are for numbers"),
     ("journal:[a TO b]", 8, "ranges are for numbers"),
     ("traffic~3", 0, "2 letters are the most"),

@@ -116,9 +116,13 @@ class ElasticsearchEngine(Engine[str]):
 
     def facets(self, query: str, filters: Filters, *, required: bool = False) -> Facets:
         wanted = self._required(query) if required else self._parsed(query)
+        (counted,) = self._server.run(self._facets(wanted, filters))
+        return counted
+
+    def _facets(self, wanted: Query | None, filters: Filters) -> Steps[Facets]:
         with _taken(wanted):
-            passing = [*clauses(filters), *self._only]
-            return facets_of(self._server.ask({**aggregations(), "query": restricted(wanted, passing)}))
+            answer = yield {**aggregations(), "query": restricted(wanted, [*clauses(filters), *self._only])}
+        return facets_of(answer)
 
     def _restriction(self, filters: Filters, query: str = "") -> Restriction:
         required = self._required(query)
