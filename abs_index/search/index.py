@@ -15,11 +15,14 @@ from abs_index.corpus.images import decode_image
 from abs_index.errors import RejectedError, UsageError
 from abs_index.labels import Role
 from abs_index.model.base import Floats, ImageFeatures, PairModel
+from abs_index.model.text_encoder import TextEncoder
 from abs_index.search.engine import Engine, Found
 from abs_index.search.facets import Facets
 from abs_index.search.filters import Filters, FilterValues
 from abs_index.search.fusion import fuse
 from abs_index.search.hits import FigureDetails, Hit
+from abs_index.search.meaning import Meaning, Mode
+from abs_index.search.query import words_of
 
 if TYPE_CHECKING:
     from abs_index.indexing.elasticsearch.credentials import Credentials
@@ -39,26 +42,39 @@ class Index:
     context manager, or call `close`. All methods may be called from several threads.
     """
 
-    def __init__(self, engine: Engine[Any], model: PairModel | Path | str | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine[Any],
+        model: PairModel | Path | str | None = None,
+        text_encoder: TextEncoder | None = None,
+    ) -> None:
         """Use `Index.open`."""
         self._engine = engine
+        self._meaning = Meaning(engine.text_encoder, text_encoder)
         self._model = model
         self._loaded: PairModel | None = None
         self._lock = Lock()
 
     @classmethod
-    def open(cls, folder: Path | str, *, model: PairModel | Path | str | None = None) -> Self:
+    def open(
+        cls,
+        folder: Path | str,
+        *,
+        model: PairModel | Path | str | None = None,
+        text_encoder: TextEncoder | None = None,
+    ) -> Self:
         """Opens the index in `folder`.
 
         `model` (or its folder, or its name) is used for pictures that are not in the index; left out, it is the one
         that the index was built with, as far as it comes with abs-index. It is loaded when the first picture comes.
+        `text_encoder` is used for search by meaning; left out, it is the one of the extra [semantic].
 
         Raises NotAnIndexError, DamagedIndexError; search structures that are missing or damaged are made again, or
         StorageError is raised where that is not possible.
         """
         from abs_index.search.embedded.engine import Embedded  # FAISS, Tantivy and Lance: not for an index elsewhere
 
-        return cls(Embedded.open(Path(folder)), model)
+        return cls(Embedded.open(Path(folder)), model, text_encoder)
 
     @classmethod
     def connect(
@@ -71,6 +87,7 @@ class Index:
         vectors: VectorsFrom | None = None,
         folder: Path | str | None = None,
         model: PairModel | Path | str | None = None,
+        text_encoder: TextEncoder | None = None,
         es_filter: Mapping[str, Any] | None = None,
     ) -> Self:
         """Opens what `abs-index push` made behind the alias `name` of an Elasticsearch cluster.
@@ -78,8 +95,8 @@ class Index:
         `credentials` None takes those of the environment or the configuration file; `insecure` allows plain HTTP to
         other machines. Vectors are searched on the cluster, or by FAISS in the `folder` of the index that was pushed
         (`vectors` "elasticsearch" or "faiss"; left out: where they are, the cluster first). `es_filter` is a query
-        in Elasticsearch's own language that all results of this object match, beside other filters. `model` is as for
-        `open`.
+        in Elasticsearch's own language that all results of this object match, beside other filters. `model` and
+        `text_encoder` are as for `open`.
 
         Raises MissingExtraError, UsageError, and ElasticsearchError: UnreachableError, AccessError, WrongServerError,
         AliasError (no such alias, or not of this schema version). All methods may raise ElasticsearchError too.
@@ -90,13 +107,19 @@ class Index:
             url, name, credentials=credentials, insecure=insecure, vectors=vectors,
             folder=None if folder is None else Path(folder), only=es_filter,
         )  # fmt: skip
-        return cls(engine, model)
+        return cls(engine, model, text_encoder)
+
+    @property
+    def default_mode(self) -> Mode:
+        """The mode of searches that name none: hybrid where the index has vectors of texts, else lexical."""
+        return self._meaning.default
 
     def search(
         self,
         query: str = "",
         *,
         k: int = 10,
+        mode: Mode | None = None,
         image: ImageLike | None = None,
         figure: str | None = None,
         filters: Filters | None = None,
@@ -104,25 +127,53 @@ class Index:
     ) -> list[Hit]:
         """The k best figures for a query in Lucene's syntax (see `abs_index.search.query`), best first.
 
-        A blank query finds everything, the newest documents first. With `image` or `figure` (an id as in
-        `Hit.id`), figures that look like it are found, and with a query too both rankings are fused by reciprocal
-        rank; labels and facts that the query requires (`traffic AND abs:equal`) hold in both. Restrictions are given
+        A blank query finds everything, the newest documents first. `mode` says how words find figures: "lexical" as
+        words, "semantic" by what they mean, "hybrid" by both; left out, it is `default_mode`. What a query requires or
+        excludes (`+traffic -turbine`, "stop and go", `year:>2010`) holds in every mode. With `image` or `figure` (an id
+        as in `Hit.id`), figures that look like it are found, and with a query too all rankings are fused by reciprocal
+        rank; labels and facts that the query requires (`traffic AND abs:equal`) hold in all. Restrictions are given
         as `filters` or by name: abs="equal", year="2010..2020", min_prob=0.6.
 
         Raises QueryError (with the position) for a query that does not parse, UsageError for values that do not
-        exist.
+        exist and for a mode that the index lacks; for a search by meaning MissingExtraError, ModelMismatchError too.
         """
-        chosen = _filters(filters, values)
+        chosen, by = _filters(filters, values), self._meaning.choose(mode)
         _check(k)
         if image is None and figure is None:
-            return self._engine.hits(self._engine.match(query, k, chosen), chosen, query)
+            return self._engine.hits(self._by_text(query, k, chosen, by), chosen, query)
         if not query.strip():
             return self.similar(figure, image=image, k=k, filters=chosen)
-        depth = max(_DEPTH, 10 * k)
         vector, itself = self._looks(figure, image)
-        rankings = self._engine.both(query, vector, depth, chosen, without=itself)
+        rankings = self._by_both(query, vector, max(_DEPTH, 10 * k), chosen, by, itself)
         fused = [found for found in _fused(rankings) if found.figure != itself]
         return self._engine.hits(fused[:k], chosen, query)
+
+    def _by_text(self, query: str, k: int, filters: Filters, mode: Mode) -> Sequence[Found[Any]]:
+        meant = self._meant(query, mode)
+        if meant is None:
+            return self._engine.match(query, k, filters)
+        if mode == "semantic":
+            return self._engine.near_text(query, meant, k, filters)
+        depth = max(_DEPTH, 10 * k)
+        rankings = (self._engine.match(query, depth, filters), self._engine.near_text(query, meant, depth, filters))
+        return _fused(rankings)[:k]
+
+    def _by_both(
+        self, query: str, looks: Floats, depth: int, filters: Filters, mode: Mode, itself: Any
+    ) -> Sequence[Sequence[Found[Any]]]:
+        """Rankings by text and by image, for fusion."""
+        by_words, by_looks = self._engine.both(query, looks, depth, filters, without=itself)
+        meant = self._meant(query, mode)
+        if meant is None:
+            return by_words, by_looks
+        by_meaning = self._engine.near_text(query, meant, depth, filters)
+        return (by_meaning, by_looks) if mode == "semantic" else (by_words, by_meaning, by_looks)
+
+    def _meant(self, query: str, mode: Mode) -> Floats | None:
+        """The vector (d,) of what a query means; None where the mode, or the query, has nothing to compare."""
+        words = words_of(query) if mode != "lexical" else ""
+        vector = self._meaning.vector(words) if words else None
+        return vector if vector is not None and vector.any() else None
 
     def facets(
         self,
@@ -135,8 +186,9 @@ class Index:
     ) -> Facets:
         """How many of all pairs that `search` finds, given the same, have each label, kind, role, source and year.
 
-        A picture (`image` or `figure`) puts in order and excludes nothing: with one, all pairs count that pass the
-        filters, and the labels and facts that the query requires. Raises QueryError and UsageError as `search`.
+        Those pairs count that the words find, in every mode of `search`. A picture (`image` or `figure`) puts in order
+        and excludes nothing: with one, all pairs count that pass the filters, and the labels and facts that the query
+        requires. Raises QueryError and UsageError as `search`.
         """
         pictured = image is not None or figure is not None
         return self._engine.facets(query, _filters(filters, values), required=pictured)

@@ -53,19 +53,71 @@ def parse_query(text: str, dialect: Dialect[Q]) -> Q | None:
     return dialect.nothing() if found is None else found
 
 
-def parse_required(text: str, dialect: Dialect[Q]) -> Q | None:
-    """The labels and facts that `text` requires of every pair, or None: `abs:equal` of `traffic AND abs:equal`.
+def parse_required(text: str, dialect: Dialect[Q], *, words: bool = False) -> Q | None:
+    """What `text` requires of every pair (and what of none), or None: `abs:equal` of `traffic AND abs:equal`.
 
-    What a ranking that knows no words has to respect when it is fused with that of `text`. Raises as `parse_query`.
+    What a ranking that knows no words has to respect when it is fused with that of `text`: labels and facts. With
+    `words`, also words with a sign or an AND, phrases and patterns, as a ranking by meaning has to: `traffic -turbine`
+    requires that there is no turbine then, `traffic AND waves` both words, `traffic waves` nothing. One word that only
+    stands beside labels and facts is what is looked for, and not required. Raises as `parse_query`.
     """
     if parse_query(text, dialect) is None:
         return None
-    node = _parse(storable(text))
-    operands = _operands(node) if isinstance(node, _OPERATIONS) else [(node, Occur.MUST)]
-    needed = [(operand, occur) for operand, occur in operands if occur != Occur.SHOULD and _of_facts(operand)]
+    node = _bare(_parse(storable(text)))
+    operands = list(_operands(node)) if isinstance(node, _OPERATIONS) else [(node, Occur.MUST)]
+    facts = [(operand, occur) for operand, occur in operands if _of_facts(operand)]
+    others = [(operand, occur) for operand, occur in operands if not _of_facts(operand)] if words else []
+    if len(others) == 1 and _is_plain(others[0][0]):  # "traffic AND abs:equal": what is looked for, among these
+        others = [(part, occur) for part, occur in others if occur == Occur.MUST_NOT]
     translation = _Translation(dialect)
+    needed = [(operand, occur) for operand, occur in facts + others if occur != Occur.SHOULD]
     made = [(occur, translation.query(operand, None, 0)) for operand, occur in needed]
     return translation.combine([(occur, query) for occur, query in made if query is not None])
+
+
+def words_of(text: str) -> str:
+    """The words of a query that say what is looked for, in their order: what a ranking by meaning compares with.
+
+    Without operators, fields, patterns, and what is excluded. Raises QueryError where the query does not parse.
+
+    >>> words_of('+traffic "stop and go" caption:(ring road) -turbine abs:equal wav*')
+    'traffic stop and go ring road'
+    """
+    text = storable(text)
+    return " ".join(_words(_parse(text), 0)) if text.strip() else ""
+
+
+def _words(node: tree.Item, depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        raise QueryError(f"query: brackets and operators are nested deeper than {_DEEPEST}", node.pos)
+    match node:
+        case _ if isinstance(node, _OPERATIONS):
+            for operand, occur in _operands(node):
+                if occur != Occur.MUST_NOT:
+                    yield from _words(operand, depth + 1)
+        case tree.SearchField() if _of_facts(node):
+            return
+        case tree.SearchField() | tree.BaseGroup() | tree.Plus() | tree.Boost() | tree.Fuzzy() | tree.Proximity():
+            yield from _words(node.children[0], depth + 1)
+        case tree.Phrase():
+            yield _unquoted(node)
+        case tree.Word() if not node.has_wildcard() and _polarity(node, Occur.SHOULD)[1] == Occur.SHOULD:
+            yield node.unescaped_value
+
+
+def _bare(node: tree.Item) -> tree.Item:
+    """What is in the brackets that are around a whole query."""
+    while isinstance(node, tree.BaseGroup | tree.Boost):
+        node = node.children[0]
+    return node
+
+
+def _is_plain(node: tree.Item) -> bool:
+    """Whether a part is one word, without signs, marks and wildcards, or several side by side."""
+    node = _bare(node)
+    if isinstance(node, tree.UnknownOperation):
+        return all(_is_plain(child) for child in node.children)
+    return isinstance(node, tree.Word) and not node.has_wildcard() and _polarity(node, Occur.SHOULD)[1] == Occur.SHOULD
 
 
 def _of_facts(node: tree.Item) -> bool:

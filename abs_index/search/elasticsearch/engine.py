@@ -68,6 +68,10 @@ class ElasticsearchEngine(Engine[str]):
     def model_name(self) -> str:
         return self._live.meta.model
 
+    @property
+    def text_encoder(self) -> str | None:
+        return None
+
     def check_model(self, model: ModelInfo) -> None:
         meta = self._live.meta
         if model.fingerprint != meta.model_fingerprint:
@@ -113,6 +117,9 @@ class ElasticsearchEngine(Engine[str]):
         body = {**parts, "query": restricted(parsed, passing), **self._shown(query, show=show)}
         with _taken(parsed):
             return (yield from ranking(body, k))
+
+    def near_text(self, query: str, vector: Floats, k: int, filters: Filters) -> list[Seen]:
+        return []
 
     def facets(self, query: str, filters: Filters, *, required: bool = False) -> Facets:
         wanted = self._required(query) if required else self._parsed(query)

@@ -12,8 +12,10 @@ from typing import Self
 import numpy as np
 from tantivy import Query
 
+from abs_index.indexing import text_vectors
 from abs_index.indexing.rows import Mask, Ordinals, Rows
 from abs_index.indexing.structures import Structures
+from abs_index.indexing.vectors import Vectors
 from abs_index.model.base import Floats, ModelInfo
 from abs_index.search.display import FIGURE_COLUMNS, PAIR_COLUMNS, details_of, hit_of
 from abs_index.search.embedded.dialect import TantivyDialect
@@ -52,6 +54,10 @@ class Embedded(Engine[int]):
     def model_name(self) -> str:
         return self._of.table.model_name
 
+    @property
+    def text_encoder(self) -> str | None:
+        return text_vectors.encoder_of(self._of.table)
+
     def check_model(self, model: ModelInfo) -> None:
         self._of.table.check_model(model)
 
@@ -70,10 +76,22 @@ class Embedded(Engine[int]):
         return group(self._of.pairs, best, k)
 
     def near_pair(self, vector: Floats, k: int, filters: Filters) -> list[Found[int]]:
+        return self._near_by(self._of.pair_vectors, vector, k, self._pair_mask(filters) if filters else None)
+
+    def near_text(self, query: str, vector: Floats, k: int, filters: Filters) -> list[Found[int]]:
+        if self._of.text_vectors is None:
+            return []
         mask = self._pair_mask(filters) if filters else None
+        required = parse_required(query, self._dialect, words=True)
+        if required is not None:
+            mask = self._pairs_that_match(required, filters)
+        return self._near_by(self._of.text_vectors, vector, k, mask)
+
+    def _near_by(self, vectors: Vectors, vector: Floats, k: int, mask: Mask | None) -> list[Found[int]]:
+        """Figures by the nearest of their pairs that the mask lets pass."""
 
         def best(limit: int) -> tuple[Ordinals, Floats]:
-            (nearest,) = self._of.pair_vectors.nearest(vector, limit, mask)
+            (nearest,) = vectors.nearest(vector, limit, mask)
             return nearest.ordinals, nearest.scores
 
         return group(self._of.pairs, best, k)
