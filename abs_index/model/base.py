@@ -55,8 +55,8 @@ class PairPredictions:
     """What the network says of N pairs.
 
     `embedding` float32 (N, pair_dim) of unit length; `abs_prob` float32 (N, 3) in the order of `labels.ABS`;
-    `kind_prob` float32 (N, 11) in the order of `labels.KINDS`; rows of probabilities sum to 1. `cmi` float32 (N,) from 0
-    to 1: how much image and text have in common (cross-modal mutual information).
+    `kind_prob` float32 (N, 11) in the order of `labels.KINDS`; rows of probabilities sum to 1. `cmi` float32 (N,) from
+    0 to 1: how much image and text have in common (cross-modal mutual information).
     """
 
     embedding: Floats

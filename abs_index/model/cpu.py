@@ -16,6 +16,7 @@ from abs_index.model.base import Floats, ImageFeatures, PairModel, PairPredictio
 from abs_index.model.folder import IMAGE_GRAPH, PAIR_GRAPH, ModelFolder
 from abs_index.model.preprocess import make_square
 from abs_index.model.vocabulary import PAD
+from abs_index.model.weights import Weights, load_weights
 
 _IMAGE_BATCHES = (1, 8, 32)
 """The image network is compiled for fixed shapes, which run about a tenth faster; a batch is padded to the next."""
@@ -34,10 +35,11 @@ class CpuModel(PairModel):
         self._inputs = folder.inputs
         self._core = openvino.Core()
         self._options = _options(self._core, threads, precision)
-        self._image_graph = _read_graph(self._core, folder, IMAGE_GRAPH)
+        self._weights = load_weights(folder.weights)  # the graphs point into it as long as they live
+        self._image_graph = _read_graph(self._core, folder, IMAGE_GRAPH, self._weights)
         # In bf16, the distances that the kernel machine compares would be lost in rounding.
         exact = self._options | {"INFERENCE_PRECISION_HINT": "f32"}
-        self._pairs = self._compile(_read_graph(self._core, folder, PAIR_GRAPH), exact)
+        self._pairs = self._compile(_read_graph(self._core, folder, PAIR_GRAPH, self._weights), exact)
         self._images: dict[int, Any] = {}
         self._context_dim = self._image_graph.output(1).partial_shape[1].get_length()
 
@@ -101,9 +103,9 @@ def _options(core: Any, threads: int | None, precision: str | None) -> dict[str,
     return options | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
 
 
-def _read_graph(core: Any, folder: ModelFolder, name: str) -> Any:
+def _read_graph(core: Any, folder: ModelFolder, name: str, weights: Weights) -> Any:
     try:
-        return core.read_model(str(folder.path / name), str(folder.weights))
+        return core.read_model((folder.path / name).read_bytes(), openvino.Tensor(weights.buffer, shared_memory=True))
     except RuntimeError as error:
         raise ModelError(f"{folder.path / name}: not a graph that OpenVINO reads: {_first(error)}") from None
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from abs_index.errors import ModelError, RecipeError, UsageError
 from abs_index.model.base import ModelInfo
 from abs_index.model.inputs import PairInputs, WordInputs
+from abs_index.model.reading import ReaderInputs
 from abs_index.recipe import Recipe, parse_recipe
 from abs_index.resources import shipped
 
@@ -83,7 +85,7 @@ def open_folder(path: Path) -> ModelFolder:
     try:
         recipe = parse_recipe(content[RECIPE].decode(), str(path / RECIPE))
         words = tuple(content[VOCABULARY].decode().split("\n")[:-1])
-        inputs = _make_inputs(recipe, words)
+        inputs = make_inputs(recipe, words)
     except (RecipeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from None
     info = ModelInfo(
@@ -91,12 +93,15 @@ def open_folder(path: Path) -> ModelFolder:
         fingerprint=digest(content[WEIGHTS]),  # with the digests of all other files in its metadata
         image_size=recipe.image.size,
         image_dim=recipe.image.embedding_dim,
-        pair_dim=recipe.pair.embedding_dim,
+        pair_dim=recipe.pair_dim,
     )
     return ModelFolder(path, recipe, words, inputs, info)
 
 
-def _make_inputs(recipe: Recipe, words: tuple[str, ...]) -> PairInputs:
+def make_inputs(recipe: Recipe, words: Sequence[str]) -> PairInputs:
+    """How texts are read for the pair network of a recipe. Raises ValueError for a vocabulary that does not fit."""
+    if recipe.reader:
+        return ReaderInputs(words, recipe.reader.max_pieces, recipe.reader.max_figure_pieces)
     return WordInputs(words, recipe.text.max_tokens)
 
 

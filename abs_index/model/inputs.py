@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from abs_index.labels import Role
 from abs_index.model.base import Floats
-from abs_index.model.vocabulary import Vocabulary, describe_batch
+from abs_index.model.vocabulary import FACTS, Vocabulary, describe_batch
 
 
 class PairInputs(ABC):
@@ -18,6 +18,9 @@ class PairInputs(ABC):
 
     longest: int
     """Length of the longest row of `words`."""
+
+    facts: int
+    """How many facts there are."""
 
     @abstractmethod
     def encode(
@@ -33,6 +36,7 @@ class WordInputs(PairInputs):
         """`words` is a vocabulary as `Vocabulary` wants it. Raises ValueError for any other."""
         self.vocabulary = Vocabulary(words)
         self.longest = max_tokens
+        self.facts = FACTS
 
     def encode(
         self, texts: Sequence[str], roles: Sequence[Role], figure_texts: Sequence[str] | None = None

@@ -1,7 +1,7 @@
 """Text to word pieces as BERT reads it (Devlin et al. 2019): the input of networks that start from its weights.
 
 A word that the vocabulary lacks is read in its longest known pieces ("##" marks those inside a word), as in WordPiece
-(Wu et al. 2016, section 4.1). Written here, because a library for it would be a tenth of what the base install may take.
+(Wu et al. 2016, section 4.1). Written here: a library for it would be a large part of the base install.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ import openvino
 import torch
 from torch import Tensor, nn
 
-from abs_index.model.vocabulary import FACTS
-from abs_index.networks.pair import PairNetwork
-from abs_index.recipe import Recipe
+from abs_index.model.inputs import PairInputs
+from abs_index.recipe import ImageSettings
 
 _BATCH = torch.export.Dim("batch", min=1, max=65_536)
 
@@ -22,13 +21,13 @@ def convert_image_network(network: nn.Module, size: int, outputs: Sequence[str])
     return _convert(network, example, ({0: _BATCH},), ("pixels",), outputs)
 
 
-def convert_pair_network(network: PairNetwork, recipe: Recipe) -> Any:
+def convert_pair_network(network: nn.Module, settings: ImageSettings, inputs: PairInputs) -> Any:
     """The graph of a pair network: contexts (N, C), words int32 (N, L), facts (N, F) to embedding, abs, kind
     and cmi."""
-    width = recipe.image.summary_dim + recipe.image.region_dim * recipe.image.grid**2
+    width = settings.summary_dim + settings.region_dim * settings.grid**2
     # The example must not be of length 1 or as long as the table of positions: such a size counts as fixed.
-    example = (torch.zeros(2, width), torch.ones(2, 7, dtype=torch.int32), torch.zeros(2, FACTS))
-    length = torch.export.Dim("length", min=2, max=recipe.text.max_tokens)
+    example = (torch.zeros(2, width), torch.ones(2, 7, dtype=torch.int32), torch.zeros(2, inputs.facts))
+    length = torch.export.Dim("length", min=2, max=inputs.longest)
     sizes = ({0: _BATCH}, {0: _BATCH, 1: length}, {0: _BATCH})
     return _convert(network, example, sizes, ("context", "words", "facts"), ("embedding", "abs", "kind", "cmi"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from safetensors.numpy import save
 from torch import nn
 
 from abs_index.errors import ModelError
-from abs_index.model.folder import FORMAT, IMAGE_GRAPH, PAIR_GRAPH, RECIPE, VOCABULARY, WEIGHTS, digest
+from abs_index.model.folder import FORMAT, IMAGE_GRAPH, PAIR_GRAPH, RECIPE, VOCABULARY, WEIGHTS, digest, make_inputs
+from abs_index.model.weights import CONSTANTS, lay_out, pack, unpack
 from abs_index.networks.convert import convert_image_network, convert_pair_network
 from abs_index.networks.image import ImageNetwork
-from abs_index.networks.pair import PairNetwork
 from abs_index.recipe import Recipe, format_recipe
 
 _MOST_REST_BYTES = 256 * 1024
@@ -39,20 +38,25 @@ class _Graph:
 
 
 @torch.no_grad()
-def export_model(recipe: Recipe, image: ImageNetwork, pair: PairNetwork, words: Sequence[str], folder: Path) -> None:
-    """Writes the files of a model (see `model.folder`) except its card. Weights are rounded to float16 in place, so
-    that the torch networks and the graphs calculate with the same numbers. Raises ModelError."""
+def export_model(recipe: Recipe, image: ImageNetwork, pair: nn.Module, words: Sequence[str], folder: Path) -> None:
+    """Writes the files of a model (see `model.folder`) except its card. Weights are rounded in place to what is stored
+    (see `model.weights`), so that the torch networks and the graphs calculate with the same numbers. Raises ModelError.
+    """
     networks: dict[str, nn.Module] = {"image": image.eval(), "pair": pair.eval()}
-    for network in networks.values():
-        _round_weights(network)
-    tensors = {
-        f"{prefix}.{name}": value.detach().half().contiguous().numpy()
-        for prefix, network in networks.items()
-        for name, value in network.state_dict().items()
-    }
+    packed = pack(
+        {
+            f"{prefix}.{name}": value.detach().half().contiguous().numpy()
+            for prefix, network in networks.items()
+            for name, value in network.state_dict().items()
+        }
+    )
+    tensors = unpack(packed)
+    for prefix, network in networks.items():
+        for name, value in network.state_dict().items():
+            value.copy_(torch.from_numpy(tensors[f"{prefix}.{name}"].astype(np.float32)))
     graphs = {
         IMAGE_GRAPH: _serialize(convert_image_network(image, recipe.image.size, ("embedding", "context"))),
-        PAIR_GRAPH: _serialize(convert_pair_network(pair, recipe)),
+        PAIR_GRAPH: _serialize(convert_pair_network(pair, recipe.image, make_inputs(recipe, words))),
     }
     files = {
         RECIPE: format_recipe(recipe).encode(),
@@ -60,15 +64,10 @@ def export_model(recipe: Recipe, image: ImageNetwork, pair: PairNetwork, words: 
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in (files | _join(tensors, graphs, files)).items():
+        for name, content in (files | _join(packed, tensors, graphs, files)).items():
             (folder / name).write_bytes(content)
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be written: {error.strerror}") from None
-
-
-def _round_weights(network: nn.Module) -> None:
-    for value in network.state_dict().values():
-        value.copy_(value.half().float())
 
 
 def _serialize(model: Any) -> _Graph:
@@ -80,27 +79,24 @@ def _serialize(model: Any) -> _Graph:
 
 
 def _join(
-    tensors: Mapping[str, NDArray[np.float16]], graphs: Mapping[str, _Graph], files: Mapping[str, bytes]
+    packed: Mapping[str, NDArray[Any]],
+    tensors: Mapping[str, NDArray[np.float16]],
+    graphs: Mapping[str, _Graph],
+    files: Mapping[str, bytes],
 ) -> dict[str, bytes]:
-    """Weights and graphs as files, with the constants of the graphs as places in the file of weights."""
+    """Weights and graphs as files; the constants of the graphs become places in the weights as they lie in memory."""
     rest = bytearray()
     holders = {value.tobytes(): name for name, value in tensors.items()}
     homes = {name: _find_homes(graph, holders, rest) for name, graph in graphs.items()}
     if len(rest) > _MOST_REST_BYTES:
         raise ModelError(f"{len(rest)} bytes of constants are no weights of the network: they would be stored twice")
-    everything = {**tensors, _REST: np.frombuffer(bytes(rest), dtype=np.uint8)}
-    metadata = {"format": FORMAT} | {name: digest(content) for name, content in files.items()}
-    # The places hang on the length of the header, and the header holds the digests of the graphs: all of one length.
-    draft = save(everything, metadata | dict.fromkeys(graphs, digest(b"")))
-    starts = _tensor_starts(draft)
+    starts = lay_out(tensors, bytes(rest)).starts
     for name, graph in graphs.items():
         for data, (holder, offset) in zip(_constants(graph.xml), homes[name], strict=True):
             data.set("offset", str(starts[holder] + offset))
     written = {name: ElementTree.tostring(graph.xml, encoding="utf-8") for name, graph in graphs.items()}
-    return written | {WEIGHTS: save(everything, metadata | {name: digest(xml) for name, xml in written.items()})}
-
-
-_REST = "graph.constants"
+    metadata = {"format": FORMAT} | {name: digest(content) for name, content in {**files, **written}.items()}
+    return written | {WEIGHTS: save({**packed, CONSTANTS: np.frombuffer(bytes(rest), dtype=np.uint8)}, metadata)}
 
 
 def _find_homes(graph: _Graph, holders: Mapping[bytes, str], rest: bytearray) -> list[tuple[str, int]]:
@@ -113,7 +109,7 @@ def _find_homes(graph: _Graph, holders: Mapping[bytes, str], rest: bytearray) ->
         holder = holders.get(content)
         if holder is None:
             rest.extend(bytes(-len(rest) % _ALIGNMENT))
-            homes.append((_REST, len(rest)))
+            homes.append((CONSTANTS, len(rest)))
             rest.extend(content)
         else:
             homes.append((holder, 0))
@@ -123,9 +119,3 @@ def _find_homes(graph: _Graph, holders: Mapping[bytes, str], rest: bytearray) ->
 def _constants(xml: ElementTree.Element) -> list[ElementTree.Element]:
     layers = (layer for layer in xml.iter("layer") if layer.get("type") == "Const")
     return [data for layer in layers if (data := layer.find("data")) is not None]
-
-
-def _tensor_starts(content: bytes) -> dict[str, int]:
-    size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    return {name: 8 + size + entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"}

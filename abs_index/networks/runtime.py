@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from abs_index.errors import ModelError, UsageError
@@ -15,8 +14,11 @@ from abs_index.labels import Role
 from abs_index.model.base import ImageFeatures, PairModel, PairPredictions, Pixels
 from abs_index.model.folder import ModelFolder
 from abs_index.model.preprocess import make_square
+from abs_index.model.weights import load_weights
+from abs_index.model.word_pieces import START
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
+from abs_index.networks.reader import ReaderNetwork
 
 
 class TorchModel(PairModel):
@@ -62,22 +64,27 @@ def load_cuda(folder: ModelFolder, threads: int | None = None) -> PairModel:
     return TorchModel(folder, "cuda")
 
 
-def load_networks(folder: ModelFolder) -> tuple[ImageNetwork, PairNetwork]:
+def load_networks(folder: ModelFolder) -> tuple[ImageNetwork, PairNetwork | ReaderNetwork]:
     """Image and pair network of a model folder, ready to predict. Raises ModelError where its weights do not fit."""
     image = ImageNetwork(folder.recipe.image.model_copy(update={"weights": "random"}))
-    pair = PairNetwork(folder.recipe, folder.words)
+    pair: PairNetwork | ReaderNetwork = (
+        ReaderNetwork(folder.recipe, len(folder.words), folder.words.index(START))
+        if folder.recipe.reader
+        else PairNetwork(folder.recipe, folder.words)
+    )
     _load_weights(folder, {"image": image, "pair": pair})
     return image.eval(), pair.eval()
 
 
 def _load_weights(folder: ModelFolder, networks: dict[str, nn.Module]) -> None:
     try:
-        tensors = load_file(folder.weights)
+        tensors = load_weights(folder.weights).tensors
         for prefix, network in networks.items():
             mine = {
                 name.removeprefix(f"{prefix}."): one for name, one in tensors.items() if name.startswith(f"{prefix}.")
             }
-            network.load_state_dict({name: one.float() for name, one in mine.items()}, strict=True)
-    except (SafetensorError, RuntimeError) as error:
+            floats = {name: torch.from_numpy(one.astype(np.float32)) for name, one in mine.items()}
+            network.load_state_dict(floats, strict=True)
+    except RuntimeError as error:
         what = " ".join(str(error).split())[:300]
         raise ModelError(f"{folder.weights}: does not fit its recipe and vocabulary: {what}") from None

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from abs_index.errors import AbsIndexError
 from abs_index.labels import ABS, KINDS
-from abs_index.model.vocabulary import PAD, Vocabulary, describe_batch
+from abs_index.model.inputs import PairInputs
+from abs_index.model.vocabulary import PAD
 from abs_index.networks.pair import GRADES, PairMember, PairNetwork, PairOutput
 from abs_index.recipe import Recipe, TrainingSettings
 from abs_index.training.labelled import LabelledPair
@@ -46,17 +47,18 @@ class PairData:
         pairs: Sequence[LabelledPair],
         contexts: Tensor,
         rows: dict[str, int],
-        vocabulary: Vocabulary,
+        inputs: PairInputs,
         recipe: Recipe,
+        figure_texts: Sequence[str] | None = None,
     ) -> PairData:
-        """`rows` says where in `contexts` each image is."""
+        """`rows` says where in `contexts` each image is; `figure_texts` are the words in the figure of each pair."""
         weights = torch.tensor([recipe.training.confidence_weights[pair.confidence - 1] for pair in pairs])
-        texts = [pair.text for pair in pairs]
+        words, facts = inputs.encode([pair.text for pair in pairs], [pair.role for pair in pairs], figure_texts)
         return cls(
             contexts=contexts,
             row=torch.tensor([rows[pair.image] for pair in pairs]),
-            words=torch.from_numpy(vocabulary.encode_batch(texts, recipe.text.max_tokens)),
-            facts=torch.from_numpy(describe_batch(texts, [pair.role for pair in pairs])),
+            words=torch.from_numpy(words),
+            facts=torch.from_numpy(facts),
             abs=torch.tensor([_soft_label(pair) for pair in pairs]),
             label=torch.tensor([ABS.index(pair.abs) for pair in pairs]),
             kind=torch.tensor([-1 if pair.kind is None else KINDS.index(pair.kind) for pair in pairs]),
@@ -117,9 +119,14 @@ def _fit_member(
     member.eval()
 
 
-def pair_loss(said: PairOutput, data: PairData, batch: Tensor, settings: TrainingSettings) -> Tensor:
-    """Cross-entropy of `abs` weighted by confidence, and the auxiliary losses where their targets are given."""
-    target = data.abs[batch]
+def pair_loss(
+    said: PairOutput, data: PairData, batch: Tensor, settings: TrainingSettings, balance: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of `abs` weighted by confidence, and the auxiliary losses where their targets are given.
+
+    `balance` (3,) are weights of the classes, of like weight where there are none.
+    """
+    target = data.abs[batch] if balance is None else data.abs[batch] * balance
     loss = (data.weight[batch] * -(target * said.abs.log_softmax(1)).sum(1)).mean()
     kind = data.kind[batch]
     if bool((kind >= 0).any()):

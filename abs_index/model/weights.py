@@ -1,0 +1,95 @@
+"""The weights of a model: small in the file, float16 in memory.
+
+Large matrices of the pair network are stored as whole numbers from -127 to 127 with a scale a row, half as large as
+float16, and are multiplied out when a model is loaded. All runtimes calculate with the same numbers, to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from abs_index.errors import ModelError
+
+Halves = NDArray[np.float16]
+
+_SCALE = ":scale"
+"""Behind the name of a tensor, its scale; no parameter of torch has a colon in its name."""
+_LEAST_NUMBERS = 4096
+"""Smaller tensors are not worth it."""
+
+_EXACT = "kernel."
+"""The kernel machine compares distances, which would be lost in rounding."""
+
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """All tensors of a model as float16, and one buffer of bytes that holds them, which graphs point into.
+
+    `starts` says at which byte each tensor begins; a graph's own constants are at `constants`.
+    """
+
+    tensors: dict[str, Halves]
+    buffer: NDArray[np.uint8]
+    starts: dict[str, int]
+
+
+CONSTANTS = "graph.constants"
+"""Name of the bytes that graphs have beside the weights: shapes, scalars."""
+
+
+def pack(tensors: Mapping[str, Halves]) -> dict[str, NDArray[Any]]:
+    """Tensors as they are stored."""
+    packed: dict[str, NDArray[Any]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("pair.") and _EXACT not in name and tensor.ndim == 2 and tensor.size >= _LEAST_NUMBERS:
+            largest = np.abs(tensor).max(axis=1, keepdims=True).astype(np.float32)
+            scale = np.maximum(largest / 127, 1e-7).astype(np.float16)
+            packed[name] = np.clip(np.rint(tensor / scale.astype(np.float32)), -127, 127).astype(np.int8)
+            packed[name + _SCALE] = scale
+        else:
+            packed[name] = tensor
+    return packed
+
+
+def unpack(packed: Mapping[str, NDArray[Any]]) -> dict[str, Halves]:
+    """Stored tensors as float16, by their names. Raises KeyError where the scale of one is missing."""
+    return {
+        name: (tensor * packed[name + _SCALE].astype(np.float32)).astype(np.float16)
+        if tensor.dtype == np.int8
+        else tensor.astype(np.float16, copy=False)
+        for name, tensor in packed.items()
+        if not name.endswith(_SCALE) and name != CONSTANTS
+    }
+
+
+def lay_out(tensors: Mapping[str, Halves], constants: bytes) -> Weights:
+    """One buffer of all tensors in the order of their names, and the constants of graphs behind them."""
+    starts: dict[str, int] = {}
+    end = 0
+    parts = {name: tensors[name] for name in sorted(tensors)} | {CONSTANTS: np.frombuffer(constants, dtype=np.uint8)}
+    for name, part in parts.items():
+        starts[name] = -(-end // _ALIGNMENT) * _ALIGNMENT
+        end = starts[name] + part.nbytes
+    buffer = np.zeros(end, dtype=np.uint8)
+    for name, part in parts.items():
+        buffer[starts[name] : starts[name] + part.nbytes] = np.frombuffer(part.tobytes(), dtype=np.uint8)
+    return Weights(dict(tensors), buffer, starts)
+
+
+def load_weights(path: Path) -> Weights:
+    """The weights in a file that `model.folder.open_folder` has checked. Raises ModelError."""
+    try:
+        stored = load_file(path)
+        return lay_out(unpack(stored), stored[CONSTANTS].tobytes())
+    except (SafetensorError, KeyError, OSError) as error:
+        raise ModelError(f"{path}: damaged, or not the weights of a model: {' '.join(str(error).split())}") from None

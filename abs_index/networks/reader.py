@@ -1,0 +1,138 @@
+"""The reader: a pair network that reads the text, the words in the figure and the regions of the picture together.
+
+The first layers of a sentence encoder read the text, and apart from it the words that stand in the figure; these layers
+stay as they come. The later layers look at both and at the picture at once: what decides about abstractness is what one
+side shows that the other does not. They start from the sentence encoder too and are trained with everything on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from abs_index.labels import ABS, KINDS
+from abs_index.model.reading import FACTS, FIGURE_FACTS
+from abs_index.networks.bert import DIM, LAYERS, BertEmbeddings, BertLayer, hide
+from abs_index.networks.pair import GRADES, PairOutput
+from abs_index.recipe import ReaderSettings, Recipe
+
+PAD = 0
+"""Number of the padding among BERT's word pieces."""
+
+
+class ReaderNetwork(nn.Module):
+    """Pair network of a recipe with `[reader]`. `start` is the number of the piece that starts a text."""
+
+    def __init__(self, recipe: Recipe, pieces: int, start: int) -> None:
+        super().__init__()
+        settings = recipe.reader
+        if settings is None:
+            raise ValueError(f"recipe {recipe.name!r} has no section [reader]")
+        self.start = start
+        regions = recipe.image.grid**2
+        self.sizes = (recipe.image.summary_dim, recipe.image.region_dim * regions)
+        self.missed = settings.missed_words
+        self.embeddings = BertEmbeddings(pieces, max(settings.max_pieces, settings.max_figure_pieces))
+        self.first = nn.ModuleList(BertLayer() for _ in range(settings.fixed_layers))
+        self.last = nn.ModuleList(BertLayer(settings.layer_dropout) for _ in range(LAYERS - settings.fixed_layers))
+        self.part = nn.Embedding(2, DIM)
+        self.summary = nn.Linear(recipe.image.summary_dim, DIM)
+        self.region = nn.Linear(recipe.image.region_dim, DIM)
+        self.facts = nn.Linear(FACTS, DIM)
+        self.place = nn.Parameter(0.02 * torch.randn(2 + regions, DIM))
+        self.picture_norm = nn.LayerNorm(DIM)
+        hidden = settings.hidden_dim
+        self.joint = nn.Sequential(
+            nn.Dropout(settings.dropout), nn.Linear(4 * DIM, hidden), nn.GELU(), nn.Dropout(settings.dropout)
+        )
+        self.abs = nn.Linear(hidden, len(ABS))
+        self.kind = nn.Linear(2 * hidden, len(KINDS))
+        self.picture = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(self.sizes[0], hidden), nn.GELU())
+        self.grades = nn.Linear(hidden, len(GRADES))
+        self.embedding = nn.Linear(hidden, settings.embedding_dim)
+        self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
+        """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
+        nn.init.zeros_(self.part.weight)
+        # What the picture says enters beside states whose spread is about this.
+        nn.init.constant_(self.picture_norm.weight, 0.5)
+
+    def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pair embeddings (N, E) of unit length, probabilities of `abs` (N, 3) and `kind` (N, 11), and `cmi` (N,)."""
+        said = self.answer(context, words, facts)
+        embedding = functional.normalize(self.embedding(said.joint), dim=1)
+        abs_prob, kind_prob = (self.sharpness[0] * said.abs).softmax(1), (self.sharpness[1] * said.kind).softmax(1)
+        return embedding, abs_prob, kind_prob, said.grades[:, 0].clamp(0, 1)
+
+    def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
+        """Raw answers; `words` int (N, L) as from `ReaderInputs`, `facts` float (N, FACTS)."""
+        return self.look(context, words, self.read(words), facts)
+
+    def read(self, words: Tensor) -> Tensor:
+        """States (N, L, DIM) after the fixed layers: text and words in the figure, each read for itself."""
+        part = self._parts(words)
+        places = torch.arange(words.shape[1], device=words.device) - part * (part == 0).sum(1, keepdim=True)
+        # Padding may stand at places that no text reaches.
+        states = self.embeddings(words, places.masked_fill(words == PAD, 0))
+        mask = hide((part[:, :, None] != part[:, None, :]) | (words == PAD)[:, None, :])[:, None]
+        for layer in self.first:
+            states = layer(states, mask)
+        read: Tensor = states
+        return read
+
+    def look(self, context: Tensor, words: Tensor, states: Tensor, facts: Tensor) -> PairOutput:
+        """Raw answers from what `read` gave. Words that are padding in `words` are not looked at."""
+        hidden = words == PAD
+        if self.training and self.missed:
+            missed = torch.rand(words.shape, device=words.device) < self.missed
+            hidden = hidden | (missed & (words != self.start))
+        summary, regions = context.split(self.sizes, 1)
+        picture = torch.cat(
+            [
+                self.summary(summary).unsqueeze(1),
+                self.facts(facts).unsqueeze(1),
+                self.region(regions.unflatten(1, (len(self.place) - 2, -1))),
+            ],
+            1,
+        )
+        picture = self.picture_norm(picture + self.place)
+        states = torch.cat([picture, states + self.part(self._parts(words))], 1)
+        mask = torch.cat([torch.zeros_like(picture[:, :, 0]), hide(hidden)], 1)[:, None, None, :]
+        for layer in self.last:
+            states = layer(states, mask)
+        seen = len(self.place)
+        told = (~hidden & (self._parts(words) == 0)).unsqueeze(2).float()
+        mean = (states[:, seen:] * told).sum(1) / told.sum(1).clamp_min(1)
+        joint = self.joint(torch.cat([states[:, seen], mean, states[:, 0], states[:, 2:seen].mean(1)], 1))
+        kind = self.kind(torch.cat([joint, self.picture(summary)], 1))
+        return PairOutput(self.abs(joint), kind, self.grades(joint), joint)
+
+    def without_figures(self, words: Tensor, facts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Words and facts as if nobody had read the figures of some pairs; `rows` bool (N,) says of which."""
+        words = words.masked_fill(rows[:, None] & (self._parts(words) == 1), PAD)
+        known = torch.arange(FACTS, device=facts.device) >= FACTS - FIGURE_FACTS
+        return words, facts.masked_fill(rows[:, None] & known, 0)
+
+    def _parts(self, words: Tensor) -> Tensor:
+        """Which part each word is of, int (N, L): 0 the text, 1 the words in the figure, behind the second start."""
+        return ((words == self.start).int().cumsum(1) - 1).clamp(0, 1)
+
+    def load_bert(self, tensors: Mapping[str, Tensor]) -> None:
+        """Starts from the weights of a sentence encoder, by BERT's names."""
+        self.embeddings.load_bert(tensors)
+        for number, layer in enumerate([*self.first, *self.last]):
+            assert isinstance(layer, BertLayer)
+            layer.load_bert(tensors, number)
+
+    def fix_first_layers(self) -> None:
+        """Takes embeddings and first layers out of the training."""
+        for module in (self.embeddings, self.first):
+            module.requires_grad_(False)
+
+
+def reader_settings(recipe: Recipe) -> ReaderSettings:
+    """The section `[reader]` of a recipe that has one."""
+    assert recipe.reader is not None
+    return recipe.reader

@@ -1,0 +1,171 @@
+"""Trains the reader (see `networks.reader`) on labelled pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from abs_index.errors import AbsIndexError
+from abs_index.model.text_encoder import encoder_files
+from abs_index.networks.pair import PairOutput
+from abs_index.networks.reader import PAD, ReaderNetwork, reader_settings
+from abs_index.recipe import Recipe
+from abs_index.training.checkpoint import Training, load_checkpoint, save_checkpoint
+from abs_index.training.fit import PairData, Step, pair_loss
+
+Advance = Callable[[int, int], None]
+
+_CHUNK = 48
+"""Pairs of like length that are read or answered at once."""
+
+_POOL = 16
+"""Batches among which pairs of like length are put together."""
+
+_WARM_UP = 0.1
+"""Share of the steps in which the rates rise."""
+
+
+def first_reader(recipe: Recipe, pieces: int, start: int) -> ReaderNetwork:
+    """A reader before its training. Raises MissingExtraError where the sentence encoder's weights are not installed."""
+    network = ReaderNetwork(recipe, pieces, start)
+    if reader_settings(recipe).encoder == "minilm":
+        tensors = load_file(encoder_files() / "model.safetensors")
+        network.load_bert({name.removeprefix("bert."): tensor for name, tensor in tensors.items()})
+    network.fix_first_layers()
+    return network
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPairs:
+    """Pairs, and what the fixed layers of a reader say of each: float16 (L, DIM), as long as its words."""
+
+    data: PairData
+    states: list[Tensor]
+
+    @classmethod
+    @torch.inference_mode()
+    def make(cls, network: ReaderNetwork, data: PairData, advance: Advance | None = None) -> ReadPairs:
+        """Reads all pairs once."""
+        network.eval()
+        states: list[Tensor] = [torch.empty(0)] * len(data)
+        lengths = (data.words != PAD).sum(1)
+        done = 0
+        for rows in lengths.argsort().split(_CHUNK):
+            some = network.read(data.words[rows, : int(lengths[rows].max())]).half()
+            for row, state in zip(rows.tolist(), some, strict=True):
+                states[row] = state[: int(lengths[row])].clone()
+            done += len(rows)
+            if advance:
+                advance(done, len(data))
+        return cls(data, states)
+
+    def lengths(self) -> Tensor:
+        """How many words each pair has, int (N,)."""
+        return torch.tensor([len(state) for state in self.states])
+
+    def inputs(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What `ReaderNetwork.look` takes, for some of the pairs."""
+        chosen = [self.states[row] for row in rows.tolist()]
+        states = torch.nn.utils.rnn.pad_sequence(chosen, batch_first=True).float()
+        data = self.data
+        return data.contexts[data.row[rows]], data.words[rows, : states.shape[1]], states, data.facts[rows]
+
+
+def fit_reader(
+    network: ReaderNetwork, pairs: ReadPairs, recipe: Recipe, folder: Path | None = None, step: Step | None = None
+) -> None:
+    """Trains everything behind the fixed layers. With `folder`, a training that was stopped goes on at the epoch in
+    which it was; its checkpoint lies there. Raises AbsIndexError where the loss is no number."""
+    settings = reader_settings(recipe)
+    torch.manual_seed(recipe.training.seed)
+    balance = _class_weights(pairs.data.abs, settings.class_balance)
+    optimizer = torch.optim.AdamW(_groups(network, recipe), fused=True)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    training = Training(network, optimizer, recipe.model_dump_json())
+    first = load_checkpoint(folder, training) if folder else 0
+    a_pass = math.ceil(len(pairs.data) / settings.batch_size)
+    for epoch in range(first, settings.epochs):
+        network.train()
+        losses: list[float] = []
+        for number, rows in enumerate(_batches(pairs.lengths(), settings.batch_size, recipe.training.seed, epoch)):
+            factor = _rate(epoch * a_pass + number + 1, settings.epochs * a_pass)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            context, words, states, facts = pairs.inputs(rows)
+            missed = torch.rand(len(rows)) < settings.missed_figures
+            words, facts = network.without_figures(words, facts, missed)
+            said = network.look(context, words, states, facts)
+            loss = pair_loss(said, pairs.data, rows, recipe.training, balance)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                raise AbsIndexError(
+                    f"the loss is no number in epoch {epoch + 1}: try a smaller learning_rate in [reader] of the recipe"
+                )
+        if folder:
+            save_checkpoint(folder, training, epoch + 1)
+        if step:
+            step(epoch + 1, settings.epochs, sum(losses) / len(losses))
+    network.eval()
+
+
+@torch.inference_mode()
+def answer_pairs(network: ReaderNetwork, pairs: ReadPairs, figures: bool = True) -> PairOutput:
+    """Raw answers for all pairs, in their order; without the words in the figures where `figures` is false."""
+    network.eval()
+    order = pairs.lengths().argsort()
+    parts: list[PairOutput] = []
+    for rows in order.split(_CHUNK):
+        context, words, states, facts = pairs.inputs(rows)
+        if not figures:
+            words, facts = network.without_figures(words, facts, torch.ones(len(rows), dtype=torch.bool))
+        parts.append(network.look(context, words, states, facts))
+    place = order.argsort()
+    whole = (torch.cat([getattr(part, name) for part in parts])[place] for name in ("abs", "kind", "grades", "joint"))
+    return PairOutput(*whole)
+
+
+def _class_weights(targets: Tensor, exponent: float) -> Tensor:
+    """Weights (3,) whose mean over the pairs is 1."""
+    shares = targets.mean(0)
+    weights = shares.clamp_min(1e-3).pow(-exponent)
+    return weights / (weights * shares).sum()
+
+
+def _groups(network: ReaderNetwork, recipe: Recipe) -> list[dict[str, object]]:
+    """The encoder's layers learn slowly, what starts from nothing fast; what is no matrix does not decay."""
+    settings = reader_settings(recipe)
+    groups: list[dict[str, object]] = []
+    named = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
+    for started in (True, False):
+        for decays in (True, False):
+            chosen = [v for name, v in named if name.startswith("last.") == started and (v.dim() > 1) == decays]
+            rate = settings.learning_rate if started else settings.head_rate
+            groups.append(
+                {"params": chosen, "lr": rate, "weight_decay": recipe.training.weight_decay if decays else 0.0}
+            )
+    return groups
+
+
+def _rate(step: int, steps: int) -> float:
+    """Share of the full rate: rises in a line, then falls along a cosine."""
+    warm = _WARM_UP * steps
+    return step / warm if step < warm else (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+
+
+def _batches(lengths: Tensor, size: int, seed: int, epoch: int) -> Iterator[Tensor]:
+    """Shuffled, but with pairs of like length together, which saves half of the time."""
+    generator = torch.Generator().manual_seed(1_000_003 * seed + epoch)
+    order = torch.randperm(len(lengths), generator=generator)
+    pools = [pool[lengths[pool].argsort(stable=True)] for pool in order.split(_POOL * size)]
+    batches = list(torch.cat(pools).split(size))
+    return (batches[number] for number in torch.randperm(len(batches), generator=generator).tolist())
