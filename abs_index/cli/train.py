@@ -16,6 +16,7 @@ from abs_index.errors import UsageError
 
 if TYPE_CHECKING:
     from abs_index.cli.progress import Advance
+    from abs_index.training.model_card import FineTuned
 
 _GO_ON = "run the same command again to go on from the last checkpoint"
 
@@ -84,10 +85,12 @@ def train(
         raise UsageError("give --labels and --output, or a command (see `abs-index train --help`)")
     with _training():
         from abs_index.training.train import Progress, train_model
+        from abs_index.training.training_folder import check_writable
     from abs_index.recipe import load_recipe
     from abs_index.training.labelled import read_labels
 
     settings = load_recipe(recipe)
+    check_writable(output)
     root = images or labels.parent
     pairs = read_labels(labels, root)
     note = console.stderr()
@@ -133,43 +136,121 @@ def pretrain(
     from abs_index.recipe import load_recipe
 
     settings = load_recipe(recipe)
-    with console.resumable(_GO_ON), _two_bars(quiet) as (read, advance):
+    with console.resumable(_GO_ON), _two_bars(quiet, ("reading", "documents"), ("pretraining", "steps")) as bars:
+        read, advance = bars
         told = PretrainProgress(lambda done: read(done, None), StepProgress(advance, _note(quiet)))
         run(settings, corpora, output, device=device.value, progress=told)
     console.stderr().print(f"wrote {output}", markup=False)
 
 
 def classifier(
+    context: typer.Context,
     labels: LabelsOption,
     output: TrainingOption,
+    images: ImagesOption = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", help="Model to fine-tune: a shipped one, a folder, or hf:ORG/NAME.", metavar="NAME|DIR"
+        ),
+    ] = "default",
+    epochs: Annotated[int, typer.Option("--epochs", help="How often to go through the pairs.", min=1)] = 3,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--learning-rate", help="Left out, a tenth of that in the recipe of the model.", show_default=False
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Pairs a step.", min=1)] = 64,
+    validation: Annotated[
+        float,
+        typer.Option(
+            "--validation", help="Share of the pairs to decide by, where none has split validation.", min=0.01, max=0.9
+        ),
+    ] = 0.15,
+    seed: Annotated[int, typer.Option("--seed", help="Of the order of the pairs, and of what is cut off.")] = 1,
     regime: Annotated[
-        Regime,
+        Regime | None,
         typer.Option(
             "--regime",
-            help="scratch: no pretraining; freeze: the pretrained encoder stays; transfer: it is trained further.",
+            help="Train the paper's classifier instead. scratch: no pretraining; freeze: the pretrained encoder stays; "
+            "transfer: it is trained further.",
             show_default=False,
         ),
-    ],
+    ] = None,
     pretrained: Annotated[
         Path | None,
-        typer.Option("--pretrained", help="Folder of `train pretrain`.", metavar="DIR", show_default=False),
+        typer.Option(
+            "--pretrained", help="With --regime: folder of `train pretrain`.", metavar="DIR", show_default=False
+        ),
     ] = None,
-    images: ImagesOption = None,
-    recipe: RecipeOption = "paper",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="With --regime: recipe of the paper's network.", metavar="NAME|FILE")
+    ] = "paper",
     device: DeviceOption = Device.AUTO,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train the classifier of the paper on labelled pairs, and score it on those of split "validation".
+    """Fine-tune a model on your own labelled pairs, and score it before and after.
 
-    Learns from the pairs of split "train" and never looks at those of split "test". A training that was stopped goes
-    on where it was, with the same command.
+    Learns from the pairs of split "train", decides by those of split "validation" (where there are none, some are cut
+    off), and never looks at those of split "test". A training that was stopped goes on where it was, with the same
+    command. docs/labels.md says what labels look like.
+
+    With --regime, trains the classifier of the paper instead, after `train pretrain`.
 
     Example:
 
+        abs-index train classifier --labels my.jsonl --images pictures/ --output my-model
         abs-index train classifier --regime transfer --pretrained pretrained --recipe paper-small \
 --labels labels.jsonl --images corpora/ --output transfer
     """
+    root = images or labels.parent
+    if regime:
+        _refuse(context, "goes without --regime", _FINE_TUNING)
+        _train_regime(labels, root, output, regime, pretrained, recipe, device, json, quiet)
+        return
+    _refuse(context, "goes with --regime", ("pretrained", "recipe"))
+    with _training():
+        from abs_index.training.finetune import FineTuneProgress, FineTuning, fine_tune
+        from abs_index.training.steps import StepProgress
+    from abs_index.training.labelled import read_labels
+
+    pairs = read_labels(labels, root)
+    settings = FineTuning(epochs, learning_rate, batch_size, validation, seed)
+    with console.resumable(_GO_ON), _two_bars(quiet, ("reading", "images"), ("training", "steps")) as (read, advance):
+        told = FineTuneProgress(read, StepProgress(advance, _note(quiet)))
+        result = fine_tune(model, pairs, root, output, settings, device=device.value, progress=told)
+    console.stderr().print(f"wrote {output}", markup=False)
+    if json:
+        console.write_json(result)
+    else:
+        _print_tuned(result)
+
+
+_FINE_TUNING = ("model", "epochs", "learning_rate", "batch_size", "validation", "seed")
+
+
+def _refuse(context: typer.Context, why: str, names: tuple[str, ...]) -> None:
+    """Raises UsageError for an option that was given where it would change nothing."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            raise UsageError(f"--{name.replace('_', '-')} {why} (see `{context.command_path} --help`)")
+
+
+def _train_regime(
+    labels: Path,
+    root: Path,
+    output: Path,
+    regime: Regime,
+    pretrained: Path | None,
+    recipe: str,
+    device: Device,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """The classifier of the paper."""
     with _training():
         from abs_index.training.classify import train_classifier
         from abs_index.training.steps import StepProgress
@@ -180,7 +261,6 @@ def classifier(
     from abs_index.training.labelled import read_labels
 
     settings = load_recipe(recipe)
-    root = images or labels.parent
     pairs = read_labels(labels, root)
     with console.resumable(_GO_ON), console.progress("training", unit="steps", quiet=quiet) as advance:
         result = train_classifier(
@@ -200,6 +280,18 @@ def classifier(
         print_evaluation(result)
 
 
+def _print_tuned(result: FineTuned) -> None:
+    """Scores on the validation pairs before and after, and what these decided."""
+    from abs_index.cli.predict import print_evaluation
+
+    for name, one in (("before", result.before), ("after", result.after)):
+        console.write(f"{name}:")
+        print_evaluation(one)
+        console.write("")
+    machine = f"; kernel machine: {result.kernel} (share {result.share:g})"
+    console.write(f"weights: {result.way:.0%} of the way from the old to the new ones{machine}")
+
+
 COMMANDS = (pretrain, classifier)
 
 
@@ -217,17 +309,17 @@ def _training() -> Iterator[None]:
 
 
 @contextmanager
-def _two_bars(quiet: bool) -> Iterator[tuple[Advance, Advance]]:
-    """Progress of documents, then of steps: a terminal shows one bar at a time."""
+def _two_bars(quiet: bool, first: tuple[str, str], second: tuple[str, str]) -> Iterator[tuple[Advance, Advance]]:
+    """Progress of two pieces of work (title and unit), one after the other: a terminal shows one bar at a time."""
     with ExitStack() as stack:
-        read = stack.enter_context(console.progress("reading", unit="documents", quiet=quiet))
-        second: list[Advance] = []
+        read = stack.enter_context(console.progress(first[0], unit=first[1], quiet=quiet))
+        shown: list[Advance] = []
 
         def advance(done: int, total: int | None) -> None:
-            if not second:
+            if not shown:
                 stack.close()
-                second.append(stack.enter_context(console.progress("pretraining", unit="steps", quiet=quiet)))
-            second[0](done, total)
+                shown.append(stack.enter_context(console.progress(second[0], unit=second[1], quiet=quiet)))
+            shown[0](done, total)
 
         yield read, advance
 

@@ -1,0 +1,75 @@
+"""What validation pairs decide of a fine-tuned network: how far it goes from the old weights to the new ones, and what
+its kernel machine has to say.
+
+Going only a part of the way keeps what the old network knew and the new labels do not show (Wortsman et al. 2022,
+"Robust fine-tuning of zero-shot models"); going none of it is what is left where they teach nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from abs_index.labels import ABS
+from abs_index.networks.kernel import KernelMachine
+from abs_index.networks.pair import PairNetwork
+from abs_index.recipe import Recipe
+from abs_index.training.calibration import mean_answers
+from abs_index.training.fit import PairData
+from abs_index.training.kernel import fit_kernel
+
+WAYS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+Weights = Mapping[str, Tensor]
+
+
+def trained_weights(network: nn.Module) -> Weights:
+    """A copy of the weights that learn."""
+    return {name: value.detach().clone() for name, value in network.named_parameters() if value.requires_grad}
+
+
+@torch.no_grad()
+def choose_way(network: PairNetwork, before: Weights, validation: PairData) -> float:
+    """Leaves the network at the best place between the weights `before` and its own, and says how far that is."""
+    after = trained_weights(network)
+    losses = {}
+    for way in WAYS:
+        _go(network, before, after, way)
+        losses[way] = validation_loss(network, validation)
+    best = min(WAYS, key=lambda way: losses[way])
+    _go(network, before, after, best)
+    return best
+
+
+def choose_kernel(network: PairNetwork, training: PairData, validation: PairData, recipe: Recipe) -> str:
+    """Leaves the network with the best kernel machine and share (`network.share`), and says in words which it is.
+
+    No gradient reaches the machine: it stays as it was, says less, or is fitted again to the new labels alone.
+    """
+    old, share = network.kernel, network.share
+    options = {"as it was": (old, share), "at half its share": (old, share / 2), "left out": (old, 0.0)}
+    if len(training.label.unique()) == len(ABS):
+        network.kernel = KernelMachine(recipe, len(network.vectors), network.told_dim)
+        fit_kernel(network, training, recipe.kernel)
+        options["fitted again to the new labels"] = (network.kernel, share)
+    losses = {}
+    for name, (network.kernel, network.share) in options.items():
+        losses[name] = validation_loss(network, validation)
+    best = min(options, key=lambda name: losses[name])
+    network.kernel, network.share = options[best]
+    return best
+
+
+def validation_loss(network: PairNetwork, data: PairData) -> float:
+    """Cross-entropy of `abs` at the temperature that fits the pairs best."""
+    answers = mean_answers(network, data).abs
+    factors = torch.logspace(-1, 1, 50)
+    return min(float(-(data.abs * (factor * answers).log_softmax(1)).sum(1).mean()) for factor in factors)
+
+
+def _go(network: nn.Module, before: Weights, after: Weights, way: float) -> None:
+    parameters = dict(network.named_parameters())
+    for name, value in after.items():
+        parameters[name].copy_(torch.lerp(before[name], value, way))

@@ -1,0 +1,74 @@
+"""What is learnt when a model is fine-tuned, in the form that `training.steps` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from abs_index.networks.pair import PairNetwork, PairOutput
+from abs_index.recipe import TrainingSettings
+from abs_index.training.fit import PairData, pair_loss
+from abs_index.training.steps import Advice
+
+
+@dataclass(frozen=True, slots=True)
+class PairExamples:
+    """Some pairs; pair i has row i of `contexts`."""
+
+    data: PairData
+
+    @classmethod
+    def take(cls, data: PairData, rows: Sequence[int]) -> Self:
+        """Some of the pairs of `data`, whose images may be shared."""
+        chosen = torch.tensor(list(rows))
+        shared = cls(replace(data, contexts=data.row))._each(lambda one: one[chosen]).data
+        return cls(replace(shared, contexts=data.contexts[shared.row], row=torch.arange(len(chosen))))
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def rows(self, start: int, end: int) -> Self:
+        """Some of the pairs, one after the other."""
+        some = self._each(lambda one: one[start:end]).data
+        return type(self)(replace(some, row=torch.arange(len(some))))
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return self._each(lambda one: one.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(PairData(**{one.name: change(getattr(self.data, one.name)) for one in fields(PairData)}))
+
+
+class FineTuneTask:
+    """Labelled pairs, and the members of a pair network that are to say their labels."""
+
+    advice = Advice("try a smaller --learning-rate; no model was written", "take --device cpu")
+
+    def __init__(self, network: PairNetwork, data: PairData, settings: TrainingSettings) -> None:
+        self.network = network
+        self._data, self._settings = data, settings
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def load(self, rows: Sequence[int]) -> PairExamples:
+        """Some of the pairs."""
+        return PairExamples.take(self._data, rows)
+
+    def losses(self, batch: PairExamples) -> Mapping[str, Tensor]:
+        """`loss`: the mean loss of the pairs, for each of them (N,), summed over the members."""
+        rows = torch.arange(len(batch), device=batch.data.row.device)
+        said = member_answers(self.network, *batch.data.inputs(rows))
+        loss = torch.stack([pair_loss(one, batch.data, rows, self._settings) for one in said]).sum()
+        return {"loss": loss.expand(len(batch))}
+
+
+def member_answers(network: PairNetwork, context: Tensor, words: Tensor, facts: Tensor) -> list[PairOutput]:
+    """What each member says: each learns on its own. The kernel machine has no part in it."""
+    told = network.tell(words, facts)
+    return [member(network.vectors, context, words, told) for member in network.members]
