@@ -1,10 +1,11 @@
-"""What all tests share: the sample corpus, and the rule that nothing is skipped in CI."""
+"""What all tests share: the sample corpus, the rule that nothing is skipped in CI, the order in several processes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,3 +56,21 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     if report.skipped and not _may_skip(report):
         report.outcome, report.longrepr = "failed", f"skipped, which CI does not allow: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where tests run in several processes, file by file, those that need the same servers stay together."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from tests.scheduling import Scheduling
+
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long begins first there."""
+    if hasattr(config, "workerinput"):
+        from tests.scheduling import turn
+
+        items.sort(key=lambda item: turn(item.nodeid))

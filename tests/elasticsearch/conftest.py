@@ -104,10 +104,10 @@ def _three_nodes() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def three_nodes(_three_nodes: Cluster) -> Iterator[Cluster]:
-    """Three nodes without security that a test may kill: they are started again when it ends."""
-    yield _three_nodes
+def three_nodes(_three_nodes: Cluster) -> Cluster:
+    """Three nodes without security that a test may kill: they are started again for the next one."""
     _revive(_three_nodes)
+    return _three_nodes
 
 
 def _revive(cluster: Cluster) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import traceback
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -137,6 +138,13 @@ def test_tls_where_there_is_none_and_the_other_way(client: Elasticsearch, secure
 
 
 # servers that are none of ours
+
+
+def test_other_versions_and_products_are_what_they_say(old_server: Cluster, opensearch: Cluster) -> None:
+    for server, version in ((old_server, "7.17.29"), (opensearch, "2.19.0")):
+        with urllib.request.urlopen(f"{server.url}/_nodes/_local?filter_path=nodes.*.version") as answer:
+            (node,) = json.load(answer)["nodes"].values()
+        assert node["version"] == version
 
 
 def test_elasticsearch_7(old_server: Cluster) -> None:

@@ -117,6 +117,7 @@ def small() -> Iterator[Elasticsearch]:
         "indexing_pressure.memory.limit": "2mb",
         "thread_pool.write.size": 1,
         "thread_pool.write.queue_size": 1,
+        "cluster.info.update.interval": "10s",  # how often it looks at its disks
     }
     with started(settings=room, heap="384m") as cluster, connect(cluster.url, connections=16) as client:
         yield client
@@ -175,7 +176,6 @@ def full_disk(client: Elasticsearch) -> Iterator[None]:
     names = ("low", "high", "flood_stage")
     disk = "cluster.routing.allocation.disk"
     settings = {f"{disk}.watermark.{name}": "900pb" for name in names} | {f"{disk}.threshold_enabled": True}
-    settings["cluster.info.update.interval"] = "10s"
     client.cluster.put_settings(persistent=settings)
     yield
     client.cluster.put_settings(persistent=dict.fromkeys(settings))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,19 +21,9 @@ def test_node_that_cannot_start_says_why() -> None:
     with TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         start = time.monotonic()
-        with pytest.raises(
-            ElasticsearchError,
-            match=r"^node-1 of Elasticsearch \S+ ended: .*no\.such\.setting.* \(see .*/server\.log\)$",
-        ):
+        with pytest.raises(ElasticsearchError, match=WHY):
             Cluster.start(Path(name), heap="256m", settings={"no.such.setting": 1})
         assert time.monotonic() - start < 100, "it does not wait for a node that is gone"
-
-
-def test_other_versions_and_products_are_what_they_say(old_server: Cluster, opensearch: Cluster) -> None:
-    for server, version in ((old_server, "7.17.29"), (opensearch, "2.19.0")):
-        with urllib.request.urlopen(f"{server.url}/_nodes/_local?filter_path=nodes.*.version") as answer:
-            (node,) = json.load(answer)["nodes"].values()
-        assert node["version"] == version
 
 
 def test_documents_survive_a_killed_node(three_nodes: Cluster) -> None:
