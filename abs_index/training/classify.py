@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,18 +13,23 @@ from abs_index.errors import ModelError, UsageError
 from abs_index.labels import ABS, KINDS
 from abs_index.model.base import PairPredictions
 from abs_index.networks.paper.image import scale_pixels
-from abs_index.networks.paper.network import Classifier
+from abs_index.networks.paper.network import Answers, Classifier
 from abs_index.recipe import PaperSettings, Recipe, format_recipe, load_recipe
+from abs_index.training.article_vectors import article_vectors
 from abs_index.training.checkpoint import CHECKPOINT, load_part
 from abs_index.training.evaluation import Evaluation, score
 from abs_index.training.image_vectors import image_vectors, is_frozen
 from abs_index.training.labelled import LabelledPair, training_pairs
-from abs_index.training.pair_batches import PairBatches
+from abs_index.training.pair_batches import Labels, PairBatches
 from abs_index.training.pretrain import paper_settings
 from abs_index.training.regimes import Regime, apply_regime, needs_pretraining
+from abs_index.training.run_notes import noting
 from abs_index.training.steps import Batch, StepProgress, recipe_advice, train_steps
 from abs_index.training.training_folder import RECIPE, accelerate, file_digest, find_device, identify, training_folder
 from abs_index.training.word_vectors import WORDS, WordTable
+
+MOST_CMI = 3
+"""The highest grade of `cmi` in labels."""
 
 _CHUNK = 32
 
@@ -48,9 +51,18 @@ class ClassifierTask:
         return self._batches.load(rows)
 
     def losses(self, batch: Batch) -> Mapping[str, Tensor]:
-        """`loss`: cross-entropy of each pair (N,)."""
-        answers = self.network(scale_pixels(batch.pixels), batch.words, batch.vectors)
-        return {"loss": functional.cross_entropy(answers, batch.labels, reduction="none")}
+        """Of each pair (N,): `abs` and `kind`, cross-entropies; `cmi`, cross-entropy with the grade scaled to 0 to 1; 0
+        where the label is not known; `loss`, their sum. Only `abs` reaches the encoder, see `Classifier`."""
+        if batch.articles is None:
+            answers: Answers = self.network(scale_pixels(batch.pixels), batch.words, batch.vectors)
+        else:
+            answers = self.network.answer(batch.articles)
+        labels, kinds, grades = batch.labels.unbind(1)
+        found = functional.cross_entropy(answers.abs, labels, reduction="none")
+        kind = functional.cross_entropy(answers.kind, kinds, reduction="none", ignore_index=-1)
+        shares = grades.clamp_min(0) / MOST_CMI
+        cmi = functional.binary_cross_entropy_with_logits(answers.cmi, shares, reduction="none") * (grades >= 0)
+        return {"loss": found + kind + cmi, "abs": found, "kind": kind, "cmi": cmi}
 
 
 def train_classifier(
@@ -75,7 +87,7 @@ def train_classifier(
     training.
     """
     settings, where = paper_settings(recipe), find_device(device)
-    training = training_pairs(pairs)
+    training, validation = training_pairs(pairs), [pair for pair in pairs if pair.split == "validation"]
     if needs_pretraining(regime) and pretrained is None:
         raise UsageError(f"regime {regime!r} needs a pretrained encoder: give --pretrained, or take regime 'scratch'")
     if pretrained is not None:
@@ -90,19 +102,23 @@ def train_classifier(
             start = file_digest(pretrained / CHECKPOINT)
         apply_regime(network, regime)
         accelerate(network, where)
-        batches = _batches(training, images, table, settings)
+        batches, others = (labelled_batches(some, images, table, settings) for some in (training, validation))
         encoder = network.encoder.image
         if is_frozen(encoder):
-            names = [pair.image for pair in training]
+            names = [pair.image for pair in (*training, *validation)]
             note = progress.note if progress else None
-            batches.vectors = image_vectors(encoder, names, images, settings.image.size, folder, where, note)
-            batches.pictures = False
+            vectors = image_vectors(encoder, names, images, settings.image.size, folder, where, note)
+            batches.vectors, others.vectors = vectors[: len(training)], vectors[len(training) :]
+            batches.pictures = others.pictures = False
+        if regime == "freeze":
+            texts = [pair.text for pair in training]
+            batches.articles = article_vectors(network.encoder, batches, texts, folder, where, progress)
         task = ClassifierTask(network, batches)
-        lines = [f"{pair.image}\n{pair.abs}\n{pair.text}" for pair in training]
+        lines = [f"{pair.image}\n{_labels(pair)}\n{pair.text}" for pair in training]
         identity = identify(format_recipe(recipe), regime, start, *table.vocabulary.words, *lines)
-        train_steps(task, settings.classifier, folder, identity, where, progress)
-    validation = [pair for pair in pairs if pair.split == "validation"]
-    return _evaluate(network, validation, _batches(validation, images, table, settings)) if validation else None
+        with noting(folder, regime, len(training), where):
+            train_steps(task, settings.classifier, folder, identity, where, progress)
+    return score(classify(network, validation, others), validation) if validation else None
 
 
 def _check_pretrained(folder: Path, settings: PaperSettings) -> None:
@@ -126,26 +142,34 @@ def _find_words(
     return WordTable.load(folder)
 
 
-def _batches(pairs: Sequence[LabelledPair], images: Path, table: WordTable, settings: PaperSettings) -> PairBatches:
+def labelled_batches(
+    pairs: Sequence[LabelledPair], images: Path, table: WordTable, settings: PaperSettings
+) -> PairBatches:
     return PairBatches(
         [pair.text for pair in pairs],
         [pair.image for pair in pairs],
         images,
         table.vocabulary,
         settings,
-        [ABS.index(pair.abs) for pair in pairs],
+        [_labels(pair) for pair in pairs],
     )
 
 
+def _labels(pair: LabelledPair) -> Labels:
+    kind, cmi = (-1 if pair.kind is None else KINDS.index(pair.kind)), (-1 if pair.cmi is None else pair.cmi)
+    return Labels(ABS.index(pair.abs), kind, cmi)
+
+
 @torch.inference_mode()
-def _evaluate(network: Classifier, pairs: Sequence[LabelledPair], batches: PairBatches) -> Evaluation:
+def classify(network: Classifier, pairs: Sequence[LabelledPair], batches: PairBatches) -> PairPredictions:
+    """What a classifier says of pairs, in their order; `batches` are of the same pairs."""
     network.eval()
     where = next(network.parameters()).device
     parts = []
     for start in range(0, len(pairs), _CHUNK):
         batch = batches.load(range(start, min(start + _CHUNK, len(pairs)))).to(where)
-        parts.append(network(scale_pixels(batch.pixels), batch.words).softmax(1).cpu().numpy())
-    nothing = np.zeros((len(pairs), 0), dtype=np.float32)
-    kinds = np.zeros((len(pairs), len(KINDS)), dtype=np.float32)
-    result = score(PairPredictions(nothing, np.concatenate(parts), kinds), pairs)
-    return replace(result, kind_accuracy=None)  # this network says nothing about kinds
+        articles = network.encoder(scale_pixels(batch.pixels), batch.words, batch.vectors)
+        said = network.answer(articles)
+        answers = (functional.normalize(articles, dim=1), said.abs.softmax(1), said.kind.softmax(1), said.cmi.sigmoid())
+        parts.append(PairPredictions(*(answer.cpu().numpy() for answer in answers)))
+    return PairPredictions.join(parts)

@@ -1,6 +1,6 @@
 """The unlabelled pairs of a corpus as files that a training can take in any order: read once, whatever the format was.
 
-    pairs.jsonl     one pair a line: `image` (a path below the folder), `text`, `role`, `id`
+    pairs.jsonl     one pair a line: `image` (a path below the folder), `text`, `role`, `id`, `document` (its id)
     images/         each figure once, as the square that the network sees (PNG)
     made.json       what all this was made of; written last
 
@@ -34,10 +34,11 @@ Documents = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class CorpusPair:
-    """A text, and where its picture lies below the folder."""
+    """A text, where its picture lies below the folder, and the id of their document."""
 
     text: str
     image: str
+    document: str
 
 
 def prepare_pairs(
@@ -71,7 +72,7 @@ def read_pairs(folder: Path) -> list[CorpusPair]:
         for number, line in enumerate(lines, start=1):
             try:
                 row = json.loads(line)
-                pairs.append(CorpusPair(str(row["text"]), f"{IMAGES}/{Path(row['image']).name}"))
+                pairs.append(CorpusPair(str(row["text"]), f"{IMAGES}/{Path(row['image']).name}", str(row["document"])))
             except (ValueError, KeyError, TypeError):
                 raise CorpusError(
                     f"{folder / PAIRS}, line {number}: damaged; remove the folder and start again"
@@ -99,7 +100,8 @@ def _pairs(
             if pair.figure not in images:
                 images[pair.figure] = _save_picture(document, pair, size, folder, settings)
             if images[pair.figure]:
-                yield {"image": images[pair.figure], "text": pair.text.normalised, "role": pair.role, "id": pair.id}
+                row = {"image": images[pair.figure], "text": pair.text.normalised, "role": pair.role, "id": pair.id}
+                yield row | {"document": document.id}
         documents += 1
         if progress:
             progress(documents)

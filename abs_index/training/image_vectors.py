@@ -11,12 +11,11 @@ from torch import Tensor
 
 from abs_index.errors import LabelsError
 from abs_index.networks.paper.image import ImageEncoder, scale_pixels
-from abs_index.training.checkpoint import read_tensors, write_tensors
+from abs_index.training.kept_vectors import kept_vectors
 from abs_index.training.pair_batches import load_picture
 from abs_index.training.training_folder import identify
 
 VECTORS = "images.safetensors"
-FORMAT = "abs-index-images-1"
 
 _CHUNK = 32
 
@@ -37,20 +36,23 @@ def image_vectors(
 ) -> Tensor:
     """float32 (N, features): what the encoder says of the image of each pair, `names` below `root`, as it stands.
 
-    They are taken from `folder`/images.safetensors where they were made with the same weights from the same files.
+    They are taken from `folder`/images.safetensors where they were made with the same weights from the same files, and
+    are in `folder` up to a point where that was interrupted.
     Raises LabelsError for a picture that cannot be read, ModelError for a file of vectors that is damaged.
     """
     unique = sorted(set(names))
-    key = _key(encoder, unique, root, size)
-    path = folder / VECTORS
-    tensors, metadata = read_tensors(path) if path.is_file() else ({}, {})
-    if metadata.get("key") != key:
+
+    def begin() -> None:
+        encoder.to(device)
         if note:
             note(f"{len(unique):,} images: their vectors are computed once, because the image encoder is frozen")
-        tensors = {"vectors": _encode(encoder.to(device), unique, root, size)}
-        write_tensors(path, tensors, {"format": FORMAT, "key": key})
-    rows = {name: row for row, name in enumerate(unique)}
-    return tensors["vectors"][torch.tensor([rows[name] for name in names])]
+
+    def encode(rows: range) -> Tensor:
+        return _encode(encoder, unique[rows.start : rows.stop], root, size)
+
+    vectors = kept_vectors(folder / VECTORS, _key(encoder, unique, root, size), len(unique), encode, begin)
+    places = {name: row for row, name in enumerate(unique)}
+    return vectors[torch.tensor([places[name] for name in names])]
 
 
 @torch.no_grad()

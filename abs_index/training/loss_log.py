@@ -17,7 +17,7 @@ from abs_index.training.checkpoint import replace_durably
 LOG, CURVES = "losses.jsonl", "losses.png"
 
 Row = Mapping[str, float]
-"""`step`, and the means of the values since the row before."""
+"""`step`, and the means of the values since the row before; at checkpoints also what was measured there."""
 
 
 class LossLog:
@@ -70,12 +70,11 @@ def _read(path: Path) -> list[Row]:
 
 
 def draw_curves(rows: Sequence[Row], names: Sequence[str], path: Path) -> None:
-    """The curves of some values over the steps, each on the same scale from 0, as a PNG."""
-    steps = np.array([row["step"] for row in rows])
-    values = {name: np.array([row[name] for row in rows]) for name in names}
+    """The curves of some values over the steps, each on the same scale from 0, as a PNG. A row may lack a value."""
+    values = {name: np.array([(row["step"], row[name]) for row in rows if name in row]) for name in names}
     canvas = Canvas(720, 420)
-    end = float(max(steps[-1], 1))
-    top = _round_up(max(float(one.max()) for one in values.values()))
+    end = float(max(rows[-1]["step"], 1))
+    top = _round_up(max(float(one[:, 1].max()) for one in values.values()))
     axes = Axes(
         canvas,
         Scale(0, end, [end * part / 4 for part in range(5)], "step"),
@@ -83,8 +82,9 @@ def draw_curves(rows: Sequence[Row], names: Sequence[str], path: Path) -> None:
     )
     for number, (name, one) in enumerate(values.items()):
         colour = SERIES[number % len(SERIES)]
-        axes.line(steps, one, colour, 1.6)
-        axes.note(end * 0.98, top * (0.95 - 0.06 * number), f"{name} {one[-1]:.3g}", colour, 14, "rm")
+        if len(one) > 1:
+            axes.line(one[:, 0], one[:, 1], colour, 1.6)
+        axes.note(end * 0.98, top * (0.95 - 0.06 * number), f"{name} {one[-1, 1]:.3g}", colour, 14, "rm")
     part = path.with_name(f"{path.name}.part")
     with _refusals(path):
         canvas.finish().save(part, format="PNG")

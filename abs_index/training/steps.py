@@ -27,13 +27,15 @@ _AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """N examples: `pixels` uint8 (N, S, S, 3), `words` int32 (N, sentences, words), `labels` int64 (N,), and `vectors`
-    float32 (N, features), the image vectors, where they are known already."""
+    """N examples: `pixels` uint8 (N, S, S, 3), `words` int32 (N, sentences, words), `labels` int64 (N, 3), see
+    `pair_batches.Labels`; and where they are known already, `vectors` float32 (N, features), the image vectors, and
+    `articles` float32 (N, E), the article embeddings."""
 
     pixels: Tensor
     words: Tensor
     labels: Tensor
     vectors: Tensor | None = None
+    articles: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,8 +49,12 @@ class Batch:
         return self._each(lambda one: one.to(device, non_blocking=True))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
-        vectors = None if self.vectors is None else change(self.vectors)
-        return type(self)(change(self.pixels), change(self.words), change(self.labels), vectors)
+        known = (None if one is None else change(one) for one in (self.vectors, self.articles))
+        return type(self)(change(self.pixels), change(self.words), change(self.labels), *known)
+
+
+Check = Callable[[], Mapping[str, float]]
+"""Values that are measured at a checkpoint, by the names that they have in the log."""
 
 
 class Examples(Protocol):
@@ -119,14 +125,16 @@ def train_steps(
     identity: str,
     device: torch.device,
     progress: StepProgress | None = None,
+    check: Check | None = None,
 ) -> None:
     """Trains to the last step of the schedule, from the checkpoint in `folder` where there is one.
 
-    Writes checkpoints, a line of the log each `log_every` steps, and curves. On one machine with a CPU, a training that
+    `check` gives values for the log at each checkpoint, from a network that is in the mode of evaluation then. Writes
+    checkpoints, a line of the log each `log_every` steps, and curves. On one machine with a CPU, a training that
     was stopped in any way and started again gives the same log and weights as one that was not. Raises AbsIndexError
     where a loss is no number or memory does not suffice for one example, ModelError for a checkpoint that does not fit.
     """
-    _Run(task, schedule, folder, identity, device, progress or StepProgress()).go()
+    _Run(task, schedule, folder, identity, device, progress or StepProgress(), check).go()
 
 
 class _Run(Generic[Some]):
@@ -138,8 +146,10 @@ class _Run(Generic[Some]):
         identity: str,
         device: torch.device,
         progress: StepProgress,
+        check: Check | None,
     ) -> None:
         self.task, self.schedule, self.folder, self.device, self.progress = task, schedule, folder, device, progress
+        self.check = check
         network = task.network.to(device).train()
         optimizer = torch.optim.AdamW(trained_parameters(network), weight_decay=schedule.weight_decay)
         self.training = Training(network, optimizer, identity)
@@ -156,9 +166,10 @@ class _Run(Generic[Some]):
                 group["lr"] = learning_rate(self.schedule, self.step)
             self.values.append(self._learn(batch.to(self.device)))
             last = self.step == self.schedule.steps
+            checkpoint = self.step % self.schedule.checkpoint_every == 0 or last
             if self.step % self.schedule.log_every == 0 or last:
-                self._write_row()
-            if self.step % self.schedule.checkpoint_every == 0 or last:
+                self._write_row(self._checked() if checkpoint else {})
+            if checkpoint:
                 save_checkpoint(self.folder, self.training, self.step)
                 names = [name for name in self.log.rows[-1] if name not in ("step", "rate", "gradient")]
                 draw_curves(self.log.rows, names, self.folder / CURVES)
@@ -199,17 +210,23 @@ class _Run(Generic[Some]):
                 "a batch at once"
             )
 
-    def _write_row(self) -> None:
-        """The means since the last row. Nothing is written once there is a value that is no number: the checkpoint
-        before stays sound."""
+    def _checked(self) -> Mapping[str, float]:
+        if self.check is None:
+            return {}
+        self.training.network.eval()
+        values = self.check()
+        self.training.network.train()
+        return values
+
+    def _write_row(self, checked: Mapping[str, float]) -> None:
+        """The means since the last row, and what else is known. Nothing is written once there is a value that is no
+        number: the checkpoint before stays sound."""
         means = {name: float(torch.stack([one[name] for one in self.values]).mean()) for name in self.values[0]}
         if not all(math.isfinite(value) for value in means.values()):
             first = self.step - len(self.values) + 1
-            raise AbsIndexError(
-                f"the loss is no number between steps {first} and {self.step}: {self.task.advice.rate}"
-            )
+            raise AbsIndexError(f"the loss is no number between steps {first} and {self.step}: {self.task.advice.rate}")
         self.values.clear()
-        self.log.append({"step": self.step, **means, "rate": learning_rate(self.schedule, self.step)})
+        self.log.append({"step": self.step, **means, "rate": learning_rate(self.schedule, self.step), **checked})
 
     def _batches(self) -> Iterator[Some]:
         """The batches of the steps to come; some are made ready beforehand."""

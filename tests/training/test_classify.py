@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from abs_index.cli.main import app
 from abs_index.errors import AbsIndexError, LabelsError, ModelError, RecipeError, UsageError
 from abs_index.labels import ABS
+from abs_index.networks.paper.text_encoder import TextEncoder
 from abs_index.recipe import Recipe, format_recipe, load_recipe
 from abs_index.training.checkpoint import CHECKPOINT, read_checkpoint
 from abs_index.training.classify import train_classifier
@@ -17,6 +19,7 @@ from abs_index.training.labelled import LabelledPair
 from abs_index.training.loss_log import read_log
 from abs_index.training.pretrain import pretrain
 from abs_index.training.regimes import REGIMES, Regime
+from abs_index.training.run_notes import read_notes
 from abs_index.training.steps import StepProgress
 from abs_index.training.train import train_model
 from tests.fakes import write_corpus
@@ -49,6 +52,7 @@ def pairs() -> list[LabelledPair]:
             image=f"{number}.png",
             abs=ABS[number % 3],
             kind="photo",
+            cmi=3,
             split="validation" if number >= 6 else "train",
         )
         for number in range(9)
@@ -71,7 +75,8 @@ def test_each_regime_trains_what_it_says(
     rows = read_log(tmp_path)
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert result
-    assert (result.n, result.kind_accuracy) == (3, None)
+    assert result.n == 3
+    assert result.kind_accuracy is not None
     after, state = read_checkpoint(tmp_path / CHECKPOINT)
     assert state["step"] == 40
     before, _ = read_checkpoint(pretrained / CHECKPOINT)
@@ -79,8 +84,40 @@ def test_each_regime_trains_what_it_says(
     encoder = [name for name in before if name.startswith("network.encoder.")]
     assert (kept == encoder) == (regime == "freeze")
     assert "network.encoder.text.vectors" in kept
+    assert rows[-1]["kind"] < rows[0]["kind"]
+    assert rows[-1]["cmi"] < rows[0]["cmi"]
+    assert read_notes(tmp_path).regime == regime
+    assert read_notes(tmp_path).pairs == 6
     if regime != "freeze":
         assert result.accuracy == 1
+
+
+def test_labels_without_kind_and_cmi_teach_no_kind_and_cmi(
+    pairs: list[LabelledPair], images: Path, tmp_path: Path
+) -> None:
+    bare = [pair.model_copy(update={"kind": None, "cmi": None}) for pair in pairs if pair.split == "train"]
+    train_classifier(RECIPE, "scratch", bare, images, tmp_path)
+    assert {(row["kind"], row["cmi"]) for row in read_log(tmp_path)} == {(0, 0)}
+
+
+def test_no_step_of_regime_freeze_runs_the_encoder(
+    pairs: list[LabelledPair], images: Path, pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    forward = TextEncoder.forward
+
+    def counting(self: TextEncoder, words: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        read.append(len(words))
+        return forward(self, words, image)
+
+    monkeypatch.setattr(TextEncoder, "forward", counting)
+    training = [pair for pair in pairs if pair.split == "train"]
+    train_classifier(RECIPE, "freeze", training, images, tmp_path, pretrained=pretrained)
+    assert read == [6]  # each training pair once, for 40 steps
+    monkeypatch.setattr("abs_index.training.classify.article_vectors", lambda *_: None)
+    train_classifier(RECIPE, "freeze", training, images, tmp_path / "each", pretrained=pretrained)
+    for kept, made in zip(read_log(tmp_path), read_log(tmp_path / "each"), strict=True):
+        assert kept["loss"] == pytest.approx(made["loss"], rel=1e-4)
 
 
 def test_a_scratch_classifier_needs_no_pretraining(pairs: list[LabelledPair], images: Path, tmp_path: Path) -> None:
@@ -138,7 +175,7 @@ def test_commands_from_a_corpus_to_a_classifier(pairs: list[LabelledPair], image
     labels.write_text("".join(pair.model_dump_json() + "\n" for pair in pairs[:-1]), encoding="utf-8")
     made = run("train", "pretrain", "--recipe", recipe, "--corpus", corpus, "--output", tmp_path / "made")
     assert made.exit_code == 0, made.output
-    assert "4 pairs; vocabulary:" in made.stderr
+    assert "4 pairs, 0 held out; vocabulary:" in made.stderr
     arguments = ("--labels", labels, "--images", images, "--recipe", recipe, "--device", "cpu")
     result = run(
         "train",

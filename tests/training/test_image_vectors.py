@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from abs_index.errors import LabelsError, ModelError
+from abs_index.model.base import Pixels
 from abs_index.networks.paper.image import ImageEncoder, scale_pixels
 from abs_index.recipe import Recipe
 from abs_index.training.image_vectors import VECTORS, image_vectors, is_frozen
@@ -62,6 +63,27 @@ def test_they_are_made_once_and_again_for_other_weights_or_files(
     third = make(ImageEncoder(FROZEN.image), images, tmp_path, notes.append)
     assert not torch.allclose(third[0], second[0])
     assert len(notes) == 3
+
+
+def test_killed_in_the_middle_it_goes_on_where_it_was(
+    encoder: ImageEncoder, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("abs_index.training.kept_vectors._PART", 1)
+    whole = make(encoder, images, tmp_path / "whole")
+    read: list[str] = []
+
+    def load(path: Path, size: int) -> Pixels:
+        read.append(path.name)
+        if path.name == "b.png" and len(read) == 2:
+            raise KeyboardInterrupt
+        return load_picture(path, size)
+
+    monkeypatch.setattr("abs_index.training.image_vectors.load_picture", load)
+    with pytest.raises(KeyboardInterrupt):
+        make(encoder, images, tmp_path)
+    assert torch.equal(make(encoder, images, tmp_path), whole)
+    assert read == ["a.png", "b.png", "b.png"]
+    assert list(tmp_path.glob("images-*")) == []
 
 
 def test_files_that_are_bad(encoder: ImageEncoder, images: Path, tmp_path: Path) -> None:

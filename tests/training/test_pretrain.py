@@ -15,7 +15,8 @@ from abs_index.recipe import Recipe, load_recipe
 from abs_index.training.checkpoint import CHECKPOINT, load_part, read_checkpoint
 from abs_index.training.corpus_pairs import prepare_pairs, read_pairs
 from abs_index.training.loss_log import read_log
-from abs_index.training.pretrain import AutoencoderTask, PretrainProgress, pretrain
+from abs_index.training.pretrain import AutoencoderTask, PretrainProgress, hold_out, pretrain
+from abs_index.training.run_notes import read_notes
 from abs_index.training.steps import Batch, StepProgress
 from abs_index.training.word_vectors import WordTable
 from tests.fakes import write_corpus
@@ -67,6 +68,7 @@ def test_a_finished_folder(whole: Pretrained) -> None:
         "losses.png",
         "pairs",
         "recipe.toml",
+        "run.json",
         "words.safetensors",
     ]
     with Image.open(whole.folder / "losses.png") as curves:
@@ -83,7 +85,31 @@ def test_coverage_of_the_vocabulary_is_told(whole: Pretrained) -> None:
     table = WordTable.load(whole.folder)
     assert len(table.vocabulary) == 22 == len(table.vectors)
     assert 0.5 < table.coverage < 1
-    assert whole.notes == [f"12 pairs; vocabulary: 22 words, {table.coverage:.1%} of all in the texts"]
+    assert whole.notes == [f"12 pairs, 0 held out; vocabulary: 22 words, {table.coverage:.1%} of all in the texts"]
+
+
+def test_what_is_lost_of_documents_that_are_held_out(corpus: Path, tmp_path: Path, whole: Pretrained) -> None:
+    """It is measured at each checkpoint, and measuring it does not change the training."""
+    recipe = changed("pretraining", held_out=0.7)
+    notes: list[str] = []
+    pretrain(recipe, [corpus], tmp_path, progress=PretrainProgress(steps=StepProgress(note=notes.append)))
+    learnt, held_out = hold_out(read_pairs(tmp_path / "pairs"), 0.7)
+    assert notes[0].startswith(f"{len(learnt)} pairs, {len(held_out)} held out; ")
+    assert {pair.document for pair in learnt}.isdisjoint(pair.document for pair in held_out)
+    assert min(len(learnt), len(held_out)) > 0
+    rows = read_log(tmp_path)
+    measured = [row["step"] for row in rows if "held_out_loss" in row]
+    assert measured == [4, 8, 12]
+    last = rows[-1]
+    assert last["held_out_loss"] == pytest.approx(last["held_out_image"] + last["held_out_text"], rel=1e-4)
+    assert last["held_out_loss"] != pytest.approx(last["loss"], rel=1e-3)
+    assert read_notes(tmp_path).pairs == len(learnt)
+
+
+def test_nothing_is_held_out_where_nothing_would_be_left(whole: Pretrained) -> None:
+    pairs = read_pairs(whole.folder / "pairs")
+    assert hold_out(pairs, 0.999999) == (pairs, [])
+    assert hold_out(pairs, 0) == (pairs, [])
 
 
 def test_the_encoder_can_be_taken_out(whole: Pretrained) -> None:

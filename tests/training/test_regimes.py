@@ -23,7 +23,9 @@ def learn(regime: Regime, settings: PaperSettings) -> tuple[set[str], set[str], 
     apply_regime(network, regime)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     optimizer = torch.optim.AdamW(trained_parameters(network), 1e-2, weight_decay=0.1)
-    functional.cross_entropy(network(PICTURES, WORDS), torch.tensor([0, 2])).backward()
+    said = network(PICTURES, WORDS)
+    others = said.kind.square().mean() + said.cmi.square().mean()
+    (functional.cross_entropy(said.abs, torch.tensor([0, 2])) + others).backward()
     optimizer.step()
     learning = {name for name, value in network.named_parameters() if value.requires_grad}
     reached = {
@@ -39,13 +41,22 @@ def learn(regime: Regime, settings: PaperSettings) -> tuple[set[str], set[str], 
 def test_gradients_reach_what_learns_and_nothing_else(regime: Regime, settings: PaperSettings) -> None:
     learning, reached, moved = learn(regime, settings)
     everything = {name for name, _ in Classifier(settings, VECTORS).named_parameters()}
-    head = {name for name in everything if name.startswith("head.")}
+    head = {name for name in everything if not name.startswith("encoder.")}
     backbone = {name for name in everything if ".backbone." in name}
     frozen = backbone if settings is FROZEN_BACKBONE else set()
     assert learning == (head if regime == "freeze" else everything - frozen)
     assert reached == learning
     assert moved <= learning  # not the word vectors either, nor the statistics of the backbone
     assert moved >= learning - {name for name in learning if name.endswith("bias")}
+
+
+def test_what_is_learnt_of_kind_and_cmi_does_not_reach_the_encoder() -> None:
+    torch.manual_seed(0)
+    network = Classifier(TINY, VECTORS).train()
+    said = network(PICTURES, WORDS)
+    (said.kind.square().mean() + said.cmi.square().mean()).backward()
+    reached = {name for name, value in network.named_parameters() if value.grad is not None}
+    assert reached == {"kind.weight", "kind.bias", "cmi.weight", "cmi.bias"}
 
 
 def test_which_regime_needs_a_pretrained_encoder() -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from abs_index.labels import ABS
+from abs_index.labels import ABS, KINDS
 from abs_index.networks.paper.image import ImageDecoder, ImageEncoder
 from abs_index.networks.paper.text_decoder import TextDecoder
 from abs_index.networks.paper.text_encoder import Lengths, TextEncoder
@@ -55,8 +55,21 @@ class Autoencoder(nn.Module):
         return Reconstruction(self.image_decoder(embedding), self.text_decoder(embedding, Lengths.of(words)))
 
 
+class Answers(NamedTuple):
+    """What the classifier says of N pairs: `abs` (N, 3) and `kind` (N, 11) before softmax, as in `ABS` and `KINDS`, and
+    `cmi` (N,) before the logistic function."""
+
+    abs: Tensor
+    kind: Tensor
+    cmi: Tensor
+
+
 class Classifier(nn.Module):
-    """The article encoder, then FC 512, FC 512, FC 3."""
+    """The article encoder, then FC 512, FC 512, FC 3.
+
+    The paper's network answers nothing but that. For the fields `kind` and `cmi` of an index, one layer each reads the
+    article embedding as it is: no gradient flows from them into the encoder, which is trained as in the paper.
+    """
 
     def __init__(self, settings: PaperSettings, vectors: Tensor) -> None:
         super().__init__()
@@ -71,8 +84,14 @@ class Classifier(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(hidden, len(ABS)),
         )
+        self.kind = nn.Linear(settings.embedding_dim, len(KINDS))
+        self.cmi = nn.Linear(settings.embedding_dim, 1)
 
-    def forward(self, picture: Tensor, words: Tensor, image: Tensor | None = None) -> Tensor:
-        """Pictures, words and image vectors, as for `ArticleEncoder`, to answers (N, 3) before softmax, as in `ABS`."""
-        answers: Tensor = self.head(self.encoder(picture, words, image))
-        return answers
+    def forward(self, picture: Tensor, words: Tensor, image: Tensor | None = None) -> Answers:
+        """Pictures, words and image vectors, as for `ArticleEncoder`, to answers."""
+        return self.answer(self.encoder(picture, words, image))
+
+    def answer(self, embedding: Tensor) -> Answers:
+        """Article embeddings (N, E) to answers."""
+        fixed = embedding.detach()
+        return Answers(self.head(embedding), self.kind(fixed), self.cmi(fixed).squeeze(1))
