@@ -1,6 +1,6 @@
 """`abs-index build`: documents to a published index, only what changed, on one machine.
 
-    read ─→ known? ─→ load (threads) ─→ image network ─→ pair network ─→ write ─→ publish
+    read ─→ known? ─→ load, read words (threads) ─→ image network ─→ pair network ─→ write ─→ publish
 
 Each arrow is a bounded queue, so that memory does not grow with the corpus. The table is committed every few seconds;
 a build that was killed goes on where the last commit ended.
@@ -24,12 +24,16 @@ from threading import Event
 
 from abs_index.corpus.archive import ARCHIVE_SUFFIXES
 from abs_index.corpus.document import Document, Reject
+from abs_index.corpus.figure_text import FigureReader
 from abs_index.corpus.folder import FolderFiles
 from abs_index.corpus.read import read_sources
 from abs_index.errors import CorpusError, NotAnIndexError
 from abs_index.indexing import encode, table
+from abs_index.indexing.amend import amend
 from abs_index.indexing.clock import Clock
-from abs_index.indexing.encode import Job
+from abs_index.indexing.encode import Job, Loaded, Task
+from abs_index.indexing.figure_texts import FigureTexts
+from abs_index.indexing.known_texts import known_texts
 from abs_index.indexing.local import background, ordered_map
 from abs_index.indexing.lock import HOLDER, LOCK, write_lock
 from abs_index.indexing.publish import publish
@@ -51,7 +55,8 @@ _DOCUMENT_SUFFIXES = (".xml", ".nxml", ".jats", ".cnxml", ".html", ".htm", ".xht
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """How a build runs. None of it changes what the index holds, except `corpus`, the limits for untrusted input.
+    """How a build runs. None of it changes what the index holds, except `corpus`, the limits for untrusted input, and
+    `reader`, which reads the words in figures; where it is None, those that the index has are kept.
 
     `batch_size` counts images a call of the network; `workers` threads decode them, one a core where it is None.
     `rebuild` embeds everything again, for another model or after damage. A commit is made every `rows_a_commit` rows
@@ -63,6 +68,7 @@ class BuildOptions:
     rebuild: bool = False
     rows_a_commit: int = 2000
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
+    reader: FigureReader | None = None
 
 
 def build_index(
@@ -104,10 +110,14 @@ def index_documents(
     _check_folder(folder)
     with write_lock(folder):
         with clock.stage("check"):
+            before = known_texts(folder, None) if options.rebuild else []
             target = _open_table(folder, model, rebuild=options.rebuild)
+            before = before if options.rebuild else known_texts(folder, target)
+            texts = FigureTexts(target, before, options.reader, options.corpus, clock)
             known = target.fingerprints()
-        with closing(_records(documents, known, model, options, changes, clock)) as records:
+        with closing(_records(documents, known, texts, model, options, changes, clock)) as records:
             _write(records, _Writer(target, clock, options.rows_a_commit), changes, progress or (lambda done: None))
+        changes.read, changes.words = texts.read, texts.words
         _finish(target, known, changes, clock)
     return summarise(target, changes, clock.seconds, time.perf_counter() - start)
 
@@ -158,7 +168,7 @@ def expected_documents(roots: Sequence[Path], settings: CorpusSettings) -> int |
 
 
 def _jobs(
-    found: Iterable[Found], known: dict[str, str], settings: CorpusSettings, changes: Changes
+    found: Iterable[Found], known: dict[str, str], texts: FigureTexts, settings: CorpusSettings, changes: Changes
 ) -> Iterator[Job | RefusedFile]:
     """What has to be embedded. Everything that comes by is taken out of `known`: what stays there was removed."""
     refused: set[str] = set()
@@ -167,14 +177,19 @@ def _jobs(
             changes.refused += 1
             yield from _refuse(source, unit, known, refused)
             continue
-        before = known.pop(storable(unit.id), None)
+        key = storable(unit.id)
+        before = known.pop(key, None)
         if before is None:
             changes.new += 1
-        elif before == encode.fingerprint(unit, encode.image_contents(unit), settings):
-            changes.unchanged += 1
+        elif before != encode.fingerprint(unit, encode.image_contents(unit), settings):
+            changes.changed += 1
+        elif texts.lacks(key):
+            changes.amended += 1
+            yield Job(unit, replaces=False, amends=True)
             continue
         else:
-            changes.changed += 1
+            changes.unchanged += 1
+            continue
         yield Job(unit, replaces=before is not None)
 
 
@@ -200,6 +215,7 @@ _REFUSED = "refused:"
 def _records(
     documents: Iterable[Found],
     known: dict[str, str],
+    texts: FigureTexts,
     model: PairModel,
     options: BuildOptions,
     changes: Changes,
@@ -208,14 +224,17 @@ def _records(
     """Records in the order of the documents, made by threads that run a little ahead."""
     size, settings = options.batch_size, options.corpus
     workers = options.workers or os.cpu_count() or 1
-    load = clock.calls("decode", partial(encode.load_task, model=model, settings=settings))
+    decode = clock.calls("decode", partial(encode.load_task, model=model, settings=settings))
+
+    def load(task: Task) -> Loaded:
+        return encode.read_words(task, decode(task), texts)
 
     def embed(pixels: Pixels) -> ImageFeatures:
         changes.embedded += len(pixels)
         return model.encode_images(pixels)
 
     def stages() -> Generator[Item]:
-        jobs = clock.items("read", _jobs(documents, known, settings, changes))
+        jobs = clock.items("read", _jobs(documents, known, texts, settings, changes))
         with (
             closing(background(jobs, ahead=8, name="read")) as read,
             closing(ordered_map(load, encode.tasks(read), workers=workers, ahead=3 * size)) as mapped,
@@ -263,9 +282,14 @@ class _Writer:
 
     def commit(self) -> None:
         if self._waiting:
+            amended = [item for item in self._waiting if isinstance(item, Record) and item.amends]
+            whole = [item for item in self._waiting if not isinstance(item, Record) or not item.amends]
             with self._clock.stage("write"):
-                self._table.delete_documents(item.key for item in self._waiting if item.replaces)
-                self._table.append(batches_of(self._waiting, self._table.schema))
+                self._table.delete_documents(item.key for item in whole if item.replaces)
+                if whole:
+                    self._table.append(batches_of(whole, self._table.schema))
+                if amended:
+                    amend(self._table, amended)
         self._waiting = []
         self._rows = 0
         self._last = time.monotonic()

@@ -1,6 +1,6 @@
 """The stages between documents and records, each a function of the one before; where they run is not their affair.
 
-    Job ─tasks→ (Job, Figure) ─load_figure→ LoadedFigure ─embed_images→ LoadedFigure ─predict_pairs→ Record
+    Job ─tasks→ (Job, Figure) ─load_figure, read_words→ LoadedFigure ─embed_images→ LoadedFigure ─predict_pairs→ Record
 
 A stream holds the figures of a document in order and then its `Job`, which closes the document. Files that were
 refused as a whole travel in the same stream.
@@ -9,6 +9,7 @@ refused as a whole travel in the same stream.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from hashlib import blake2b
@@ -19,9 +20,10 @@ import numpy as np
 from abs_index.corpus.document import Document, Figure, Reject
 from abs_index.corpus.images import decode_image
 from abs_index.corpus.pairs import Pair, pair_document
-from abs_index.corpus.rejects import BAD_VECTOR
+from abs_index.corpus.rejects import BAD_VECTOR, FIGURE_TEXT
 from abs_index.errors import RejectedError
-from abs_index.indexing.records import FigureRecord, Record, RefusedFile
+from abs_index.indexing.figure_texts import FigureTexts
+from abs_index.indexing.records import FigureRecord, Record, RefusedFile, storable
 from abs_index.labels import ABS, KINDS, Role
 from abs_index.model.base import Floats, ImageFeatures, PairModel, PairPredictions, Pixels
 from abs_index.recipe import CorpusSettings
@@ -31,31 +33,39 @@ _PIPELINE = 1
 
 _RECENT_IMAGES = 512
 _DOCUMENTS_A_BATCH = 64
+_SECONDS_A_BATCH = 5.0
+"""What was made is not kept waiting longer for others to fill a batch: it would be lost if the build were killed."""
 
 ImageEncoder = Callable[[Pixels], ImageFeatures]
-PairEncoder = Callable[[ImageFeatures, Sequence[str], Sequence[Role]], PairPredictions]
+PairEncoder = Callable[[ImageFeatures, Sequence[str], Sequence[Role], Sequence[str]], PairPredictions]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A document that is to be embedded; `replaces` where the table holds an older state of it."""
+    """A document that is to be embedded; `replaces` where the table holds an older state of it.
+
+    Where it `amends`, the table holds it as it is, but for words in its figures, and only what those change is made.
+    """
 
     document: Document
     replaces: bool
+    amends: bool = False
 
 
 @dataclass(slots=True)
 class LoadedFigure:
     """A figure with its image, on its way through the network.
 
-    `contents` are hashes of the bytes of all its images; `digest` that of the one that was decoded. `pixels` is uint8
-    (image_size, image_size, 3) until it was embedded, `context` what the pair network needs from then on.
+    `contents` are hashes of the bytes of all its images; `digest` is that of the one that is to be embedded, `bytes`
+    are its bytes until its words were read. `pixels` is uint8 (image_size, image_size, 3) until it was embedded,
+    `context` what the pair network needs from then on.
     """
 
     record: FigureRecord
     contents: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     digest: str = ""
+    bytes: bytes = b""
     pixels: Pixels | None = None
     context: Floats | None = None
 
@@ -129,7 +139,7 @@ def load_figure(document: Document, figure: Figure, model: PairModel, settings: 
         path = document.files.prefix + name
         try:
             _decode(loaded, path, found, model, settings)
-            loaded.digest = content
+            loaded.digest = loaded.record.image_digest = content
         except RejectedError as error:
             loaded.rejects.append(Reject(path, error.reason, error.detail, document.id, figure.id))
     return loaded
@@ -141,9 +151,29 @@ def _decode(
     if isinstance(found, RejectedError):
         raise found
     decoded = decode_image(found, settings=settings, target=model.info.image_size)
+    loaded.bytes = found
     loaded.pixels = model.preprocess(decoded.image)
     record = loaded.record
     record.image, record.width, record.height, record.format = path, decoded.width, decoded.height, decoded.format
+
+
+def read_words(task: Task, item: Loaded, texts: FigureTexts) -> Loaded:
+    """Adds the words in the image of a loaded figure; everything else passes.
+
+    Where the table has the figure with the same words already, there is nothing that the networks could add.
+    """
+    if not isinstance(item, LoadedFigure) or not isinstance(task, tuple) or not item.bytes:
+        return item
+    job, record = task[0], item.record
+    found = texts.of(record.image_digest, item.bytes)
+    item.bytes = b""
+    record.figure_text, record.figure_text_reader = found.text, found.reader
+    if found.problem is not None:
+        document, figure = job.document.id, record.figure.id
+        item.rejects.append(Reject(record.image, found.problem.reason, found.problem.detail, document, figure))
+    if job.amends and texts.has(storable(job.document.id), storable(record.figure.id), found.text):
+        item.digest, item.pixels = "", None
+    return item
 
 
 def embed_images(stream: Iterable[Loaded], encode: ImageEncoder, batch_size: int) -> Iterator[Loaded]:
@@ -154,6 +184,7 @@ def embed_images(stream: Iterable[Loaded], encode: ImageEncoder, batch_size: int
     recent: dict[str, tuple[Floats, Floats]] = {}
     fresh: dict[str, Pixels] = {}
     waiting: list[Loaded] = []
+    since = time.monotonic()
     for item in stream:
         waiting.append(item)
         if isinstance(item, LoadedFigure) and item.pixels is not None:
@@ -161,8 +192,9 @@ def embed_images(stream: Iterable[Loaded], encode: ImageEncoder, batch_size: int
                 fresh[item.digest] = item.pixels
             item.pixels = None
         # Documents without new images must not pile up behind a batch that does not fill.
-        if len(fresh) >= batch_size or len(waiting) >= 8 * batch_size:
+        if len(fresh) >= batch_size or len(waiting) >= 8 * batch_size or time.monotonic() - since > _SECONDS_A_BATCH:
             yield from _embed(waiting, fresh, recent, encode)
+            since = time.monotonic()
     yield from _embed(waiting, fresh, recent, encode)
 
 
@@ -222,15 +254,18 @@ def predict_pairs(
     """
     figures: list[LoadedFigure] = []
     ready: list[_Draft | RefusedFile] = []
+    since = time.monotonic()
     for item in stream:
         if isinstance(item, LoadedFigure):
             figures.append(item)
             continue
         ready.append(_draft(item, figures) if isinstance(item, Job) else item)
         figures = []
-        if len(ready) >= _DOCUMENTS_A_BATCH or _count_pairs(ready) >= batch_size:
+        late = time.monotonic() - since > _SECONDS_A_BATCH
+        if late or len(ready) >= _DOCUMENTS_A_BATCH or _count_pairs(ready) >= batch_size:
             yield from _predict(ready, encode, batch_size, settings)
             ready = []
+            since = time.monotonic()
     yield from _predict(ready, encode, batch_size, settings)
 
 
@@ -275,7 +310,8 @@ def _encode_batch(pairs: list[tuple[LoadedFigure, Pair]], encode: PairEncoder) -
         np.stack([figure.record.embedding for figure in figures if figure.record.embedding is not None]),
         np.stack([figure.context for figure in figures if figure.context is not None]),
     ).take([rows[id(figure)] for figure, _ in pairs])
-    return encode(features, [pair.text.normalised for _, pair in pairs], [pair.role for _, pair in pairs])
+    texts, roles = [pair.text.normalised for _, pair in pairs], [pair.role for _, pair in pairs]
+    return encode(features, texts, roles, [figure.record.figure_text or "" for figure, _ in pairs])
 
 
 def _join(parts: list[PairPredictions]) -> PairPredictions:
@@ -302,6 +338,8 @@ def _record(draft: _Draft, predictions: PairPredictions, settings: CorpusSetting
     bad = sorted(set(range(len(draft.pairs))) - set(good))
     rejects = [*document.rejects, *chain.from_iterable(figure.rejects for figure in figures)]
     rejects += [_bad_pair(figures[draft.owners[at]], draft.pairs[at]) for at in bad]
+    if draft.job.amends:
+        rejects = [reject for reject in rejects if reject.reason == FIGURE_TEXT]
     return Record(
         document,
         fingerprint(document, chain.from_iterable(figure.contents for figure in figures), settings),
@@ -311,6 +349,7 @@ def _record(draft: _Draft, predictions: PairPredictions, settings: CorpusSetting
         [draft.pairs[at] for at in good],
         [draft.owners[at] for at in good],
         predictions.take(good),
+        amends=draft.job.amends,
     )
 
 

@@ -16,18 +16,23 @@ from abs_index.labels import ABS
 class Changes:
     """Documents of this run, by what had to be done with them; `embedded` counts images that went through the network.
 
-    `refused` counts files that were refused as a whole.
+    `amended` counts documents that were as the table had them, but for the words in their figures. `refused` counts
+    files that were refused as a whole, `read` images in which words were looked for, and `words` those found there.
     """
 
     new: int = 0
     changed: int = 0
+    amended: int = 0
     removed: int = 0
     unchanged: int = 0
     refused: int = 0
     embedded: int = 0
+    read: int = 0
+    words: int = 0
 
     def __str__(self) -> str:
-        return f"{self.new} new, {self.changed} changed, {self.removed} removed, {self.unchanged} unchanged"
+        amended = f"{self.amended} read for words, " if self.amended else ""
+        return f"{self.new} new, {self.changed} changed, {amended}{self.removed} removed, {self.unchanged} unchanged"
 
 
 @dataclass(frozen=True, slots=True)
