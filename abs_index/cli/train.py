@@ -158,7 +158,7 @@ def classifier(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            "--learning-rate", help="Left out, a tenth of that in the recipe of the model.", show_default=False
+            "--learning-rate", help="Left out, a part of that in the recipe of the model.", show_default=False
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Pairs a step.", min=1)] = 64,

@@ -16,7 +16,8 @@ from abs_index.labels import ABS
 from abs_index.networks.kernel import KernelMachine
 from abs_index.networks.pair import PairNetwork
 from abs_index.recipe import Recipe
-from abs_index.training.calibration import mean_answers
+from abs_index.training.calibration import best_sharpness
+from abs_index.training.finetune_task import Network, raw_answers
 from abs_index.training.fit import PairData
 from abs_index.training.kernel import fit_kernel
 
@@ -31,7 +32,7 @@ def trained_weights(network: nn.Module) -> Weights:
 
 
 @torch.no_grad()
-def choose_way(network: PairNetwork, before: Weights, validation: PairData) -> float:
+def choose_way(network: Network, before: Weights, validation: PairData) -> float:
     """Leaves the network at the best place between the weights `before` and its own, and says how far that is."""
     after = trained_weights(network)
     losses = {}
@@ -43,8 +44,8 @@ def choose_way(network: PairNetwork, before: Weights, validation: PairData) -> f
     return best
 
 
-def choose_kernel(network: PairNetwork, training: PairData, validation: PairData, recipe: Recipe) -> str:
-    """Leaves the network with the best kernel machine and share (`network.share`), and says in words which it is.
+def choose_kernel(network: PairNetwork, training: PairData, validation: PairData, recipe: Recipe) -> tuple[str, float]:
+    """Leaves the network with the best kernel machine and share, and says in words which machine, and its share.
 
     No gradient reaches the machine: it stays as it was, says less, or is fitted again to the new labels alone.
     """
@@ -59,14 +60,19 @@ def choose_kernel(network: PairNetwork, training: PairData, validation: PairData
         losses[name] = validation_loss(network, validation)
     best = min(options, key=lambda name: losses[name])
     network.kernel, network.share = options[best]
-    return best
+    return best, network.share
 
 
-def validation_loss(network: PairNetwork, data: PairData) -> float:
+def calibrate(network: Network, validation: PairData) -> None:
+    """Sets the inverse temperatures to those that fit the pairs best."""
+    network.sharpness.data.copy_(best_sharpness(raw_answers(network, validation), validation))
+
+
+def validation_loss(network: Network, data: PairData) -> float:
     """Cross-entropy of `abs` at the temperature that fits the pairs best."""
-    answers = mean_answers(network, data).abs
-    factors = torch.logspace(-1, 1, 50)
-    return min(float(-(data.abs * (factor * answers).log_softmax(1)).sum(1).mean()) for factor in factors)
+    said = raw_answers(network, data)
+    logits = best_sharpness(said, data)[0] * said.abs
+    return float(-(data.abs * logits.log_softmax(1)).sum(1).mean())
 
 
 def _go(network: nn.Module, before: Weights, after: Weights, way: float) -> None:

@@ -15,23 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from abs_index.errors import ModelError, UsageError
 from abs_index.model.base import ImageFeatures, PairModel
 from abs_index.model.folder import ModelFolder, find_model, open_folder
-from abs_index.model.inputs import WordInputs
 from abs_index.model.load import load_model
 from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
 from abs_index.networks.runtime import load_networks
 from abs_index.recipe import Recipe, ScheduleSettings
-from abs_index.training.calibration import fit_sharpness
 from abs_index.training.checkpoint import read_tensors, write_tensors
-from abs_index.training.choose import choose_kernel, choose_way, trained_weights
+from abs_index.training.choose import calibrate, choose_kernel, choose_way, trained_weights
 from abs_index.training.evaluation import Advance, encode_files, predict_known, score
-from abs_index.training.finetune_task import FineTuneTask
+from abs_index.training.finetune_task import FineTuneTask, Network, fix_parts
 from abs_index.training.fit import PairData
 from abs_index.training.held_out import split_pairs
 from abs_index.training.labelled import LabelledPair
@@ -45,7 +42,7 @@ _MOST_BETWEEN = 50
 
 @dataclass(frozen=True, slots=True)
 class FineTuning:
-    """How a model is fine-tuned. `learning_rate` None is a tenth of that in the recipe of the model; `validation` is
+    """How a model is fine-tuned. `learning_rate` None is a part of that in the recipe of the model; `validation` is
     the share of the pairs that is cut off where the labels have no pairs of split `validation`."""
 
     epochs: int = 3
@@ -96,20 +93,24 @@ def fine_tune(
         features, rows = _features(old, [*training, *validation], images, work, tell.images)
         image, pair = load_networks(base)
         contexts = torch.from_numpy(features.context)
-        learnt, judged = (_pair_data(base, some, contexts, rows) for some in (training, validation))
-        pair.embedding.requires_grad_(False)
+        learnt, judged = (
+            PairData.make(some, contexts, rows, base.inputs, base.recipe) for some in (training, validation)
+        )
+        fix_parts(pair)
         weights = trained_weights(pair)
         schedule = _schedule(base.recipe, chosen, len(training))
         folder = work / identify(base.info.fingerprint, repr(schedule), *_lines(training))
         _train(pair, learnt, base.recipe, schedule, folder, where, tell.steps)
         way = choose_way(pair, weights, judged)
-        kernel = choose_kernel(pair, learnt, judged, base.recipe) if pair.share else "not there"
-        fit_sharpness(pair, judged)
+        kernel, share = "not there", 0.0
+        if isinstance(pair, PairNetwork) and pair.share:
+            kernel, share = choose_kernel(pair, learnt, judged, base.recipe)
+        calibrate(pair, judged)
         part = work / "model"
-        _export(base, image, pair, output.name, part)
+        _export(base, image, pair, share, output.name, part)
         new = load_model(part, device="cpu")
         before, after = (score(predict_known(one, validation, features, rows), validation) for one in (old, new))
-        result = FineTuned(before, after, way, kernel, pair.share)
+        result = FineTuned(before, after, way, kernel, share)
         card = describe(base, output.name, result, training, validation, _settings(schedule, chosen))
         _finish(part, output, card)
     return result
@@ -153,11 +154,6 @@ def _features(
     return ImageFeatures(known["embedding"].numpy(), known["context"].numpy()), rows
 
 
-def _pair_data(base: ModelFolder, pairs: Sequence[LabelledPair], contexts: Tensor, rows: dict[str, int]) -> PairData:
-    assert isinstance(base.inputs, WordInputs)
-    return PairData.make(pairs, contexts, rows, base.inputs, base.recipe)
-
-
 def _schedule(recipe: Recipe, chosen: FineTuning, pairs: int) -> ScheduleSettings:
     batch = min(chosen.batch_size, pairs)
     steps = chosen.epochs * -(-pairs // batch)
@@ -166,12 +162,17 @@ def _schedule(recipe: Recipe, chosen: FineTuning, pairs: int) -> ScheduleSetting
         seed=chosen.seed,
         steps=steps,
         batch_size=batch,
-        learning_rate=chosen.learning_rate or recipe.training.learning_rate / 10,
+        learning_rate=chosen.learning_rate or _small_rate(recipe),
         warm_up=steps // 10,
         weight_decay=recipe.training.weight_decay,
         log_every=between,
         checkpoint_every=between,
     )
+
+
+def _small_rate(recipe: Recipe) -> float:
+    """What has learnt from many pairs is not to forget them over a few."""
+    return recipe.reader.learning_rate / 2 if recipe.reader else recipe.training.learning_rate / 10
 
 
 def _settings(schedule: ScheduleSettings, chosen: FineTuning) -> dict[str, object]:
@@ -187,7 +188,7 @@ def _settings(schedule: ScheduleSettings, chosen: FineTuning) -> dict[str, objec
 
 
 def _train(
-    network: PairNetwork,
+    network: Network,
     data: PairData,
     recipe: Recipe,
     schedule: ScheduleSettings,
@@ -206,10 +207,11 @@ def _lines(pairs: Sequence[LabelledPair]) -> list[str]:
     return [pair.model_dump_json() for pair in pairs]
 
 
-def _export(base: ModelFolder, image: ImageNetwork, pair: PairNetwork, name: str, folder: Path) -> None:
+def _export(base: ModelFolder, image: ImageNetwork, pair: Network, share: float, name: str, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    kernel = base.recipe.kernel.model_copy(update={"share": pair.share})
-    update = {"name": name, "description": f"fine-tuned from {base.info.name}", "kernel": kernel}
+    update: dict[str, object] = {"name": name, "description": f"fine-tuned from {base.info.name}"}
+    if isinstance(pair, PairNetwork):
+        update["kernel"] = base.recipe.kernel.model_copy(update={"share": share})
     export_model(base.recipe.model_copy(update=update), image, pair, base.words, folder)
 
 

@@ -9,10 +9,18 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from abs_index.model.vocabulary import PAD
 from abs_index.networks.pair import PairNetwork, PairOutput
+from abs_index.networks.reader import ReaderNetwork
 from abs_index.recipe import TrainingSettings
 from abs_index.training.fit import PairData, pair_loss
 from abs_index.training.steps import Advice
+
+_CHUNK = 64
+"""Pairs of like length that are answered at once."""
+
+Network = PairNetwork | ReaderNetwork
+"""The networks that can be fine-tuned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class FineTuneTask:
 
     advice = Advice("try a smaller --learning-rate; no model was written", "take --device cpu")
 
-    def __init__(self, network: PairNetwork, data: PairData, settings: TrainingSettings) -> None:
+    def __init__(self, network: Network, data: PairData, settings: TrainingSettings) -> None:
         self.network = network
         self._data, self._settings = data, settings
 
@@ -68,7 +76,26 @@ class FineTuneTask:
         return {"loss": loss.expand(len(batch))}
 
 
-def member_answers(network: PairNetwork, context: Tensor, words: Tensor, facts: Tensor) -> list[PairOutput]:
-    """What each member says: each learns on its own. The kernel machine has no part in it."""
+def fix_parts(network: Network) -> None:
+    """Takes out of the training what stays as it is: the layer of the pair embedding, a reader's first layers."""
+    network.embedding.requires_grad_(False)
+    if isinstance(network, ReaderNetwork):
+        network.fix_first_layers()
+
+
+def member_answers(network: Network, context: Tensor, words: Tensor, facts: Tensor) -> list[PairOutput]:
+    """What each network of an ensemble says, since each learns on its own. A kernel machine has no part in it."""
+    if isinstance(network, ReaderNetwork):
+        return [network.answer(context, words, facts)]
     told = network.tell(words, facts)
     return [member(network.vectors, context, words, told) for member in network.members]
+
+
+@torch.inference_mode()
+def raw_answers(network: Network, data: PairData) -> PairOutput:
+    """Raw answers of the whole network for all pairs, in their order."""
+    network.eval()
+    order = (data.words != PAD).sum(1).argsort(stable=True)
+    parts = [network.answer(*data.inputs(rows)) for rows in order.split(_CHUNK)]
+    place = order.argsort()
+    return PairOutput(*(torch.cat([getattr(part, one.name) for part in parts])[place] for one in fields(PairOutput)))
