@@ -42,7 +42,7 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
-        help="Folder of a model, instead of the one that the recipe ships.",
+        help="Folder of a model, or hf:ORG/NAME of the hub, instead of the one that the recipe ships.",
         metavar="DIR",
         show_default=False,
     ),

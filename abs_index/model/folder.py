@@ -56,10 +56,10 @@ class ModelFolder:
 
 def find_model(name: str | Path) -> Path:
     """The folder of a model: a shipped one by name, any folder, or one of the hub. Raises UsageError, ModelError."""
-    if isinstance(name, str) and name.startswith("hf:"):
+    if str(name).startswith("hf:"):  # also as a path, which is what an option of a command gives
         from abs_index.model.hub import fetch_model  # its client is not there in every installation
 
-        return fetch_model(name)
+        return fetch_model(str(name))
     if isinstance(name, str) and "/" not in name and name in model_names():
         return shipped("models") / name
     path = Path(name)

@@ -46,7 +46,7 @@ def put(cache: Path, name: str, content: bytes) -> None:
 def test_a_model_in_the_cache_is_loaded_without_a_network(cache: Path) -> None:
     model = load_model("hf:org/figures", device="cpu", threads=1)
     assert model.info == open_folder(find_model("default")).info
-    for name in ("hf:org/figures", "hf:org/figures@main", f"hf:org/figures@{COMMIT}"):
+    for name in ("hf:org/figures", "hf:org/figures@main", f"hf:org/figures@{COMMIT}", Path("hf:org/figures")):
         assert hub_name(find_model(name)) == f"hf:org/figures@{COMMIT}"
     assert hub_name(find_model("default")) is None
 
