@@ -42,7 +42,7 @@ class PairExamples:
     def rows(self, start: int, end: int) -> Self:
         """Some of the pairs, one after the other."""
         some = self._each(lambda one: one[start:end]).data
-        return type(self)(replace(some, row=torch.arange(len(some))))
+        return type(self)(replace(some, row=torch.arange(len(some), device=some.row.device)))
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
