@@ -123,6 +123,10 @@ class ReaderSettings(Section):
     """Longer texts are cut; in word pieces."""
     max_figure_pieces: int = Field(default=48, ge=8, le=512)
     """What stands in the figure beyond this is not read."""
+    width: int = Field(default=384, ge=32, multiple_of=32)
+    """Of the encoder's states; `minilm` is 384 wide and has six layers."""
+    layers: int = Field(default=6, ge=2, le=12)
+    """Layers of the encoder."""
     fixed_layers: int = Field(default=2, ge=1, le=5)
     """Layers of the encoder that stay as they come; what they say is computed once for a training."""
     hidden_dim: int = Field(default=256, ge=8)
@@ -143,6 +147,14 @@ class ReaderSettings(Section):
     """Learning rate of everything that has no first weights."""
     class_balance: float = Field(default=0.5, ge=0, le=1)
     """Exponent of the inverse frequency of a class in its weight."""
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> Self:
+        if self.encoder == "minilm" and (self.width, self.layers) != (384, 6):
+            raise ValueError("minilm is 384 wide and has 6 layers")
+        if self.fixed_layers >= self.layers:
+            raise ValueError("fixed_layers must be fewer than layers")
+        return self
 
 
 class TrainingSettings(Section):

@@ -1,4 +1,4 @@
-"""Parts of BERT (Devlin et al. 2019) as torch modules, in the size of all-MiniLM-L6-v2: 384 wide, twelve heads."""
+"""Parts of BERT (Devlin et al. 2019) as torch modules."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-DIM, WIDE, LAYERS, HEADS = 384, 1536, 6, 12
+_HEAD = 32
+"""Width of an attention head in all-MiniLM-L6-v2."""
+
 _EPSILON = 1e-12
 
 
 class BertEmbeddings(nn.Module):
     """Vectors of word pieces and of their places."""
 
-    def __init__(self, pieces: int, places: int) -> None:
+    def __init__(self, pieces: int, places: int, dim: int) -> None:
         super().__init__()
-        self.pieces = nn.Embedding(pieces, DIM)
-        self.places = nn.Embedding(places, DIM)
-        self.norm = nn.LayerNorm(DIM, _EPSILON)
+        self.pieces = nn.Embedding(pieces, dim)
+        self.places = nn.Embedding(places, dim)
+        self.norm = nn.LayerNorm(dim, _EPSILON)
 
     def forward(self, pieces: Tensor, places: Tensor) -> Tensor:
-        """Both are int (N, L); states (N, L, DIM)."""
+        """Both are int (N, L); states (N, L, dim)."""
         states: Tensor = self.norm(self.pieces(pieces) + self.places(places))
         return states
 
@@ -41,19 +43,20 @@ class BertEmbeddings(nn.Module):
 class BertLayer(nn.Module):
     """One layer: states look at one another, then each for itself; normalised after each half."""
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.query, self.key, self.value = (nn.Linear(DIM, DIM) for _ in range(3))
-        self.mixed = nn.Linear(DIM, DIM)
-        self.mixed_norm = nn.LayerNorm(DIM, _EPSILON)
-        self.wide, self.narrow = nn.Linear(DIM, WIDE), nn.Linear(WIDE, DIM)
-        self.norm = nn.LayerNorm(DIM, _EPSILON)
+        self.heads = dim // _HEAD
+        self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
+        self.mixed = nn.Linear(dim, dim)
+        self.mixed_norm = nn.LayerNorm(dim, _EPSILON)
+        self.wide, self.narrow = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.norm = nn.LayerNorm(dim, _EPSILON)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """States (N, L, DIM); `mask` float, added to the scores (N, HEADS, L, L) of who looks at whom."""
+        """States (N, L, dim); `mask` float, added to the scores (N, heads, L, L) of who looks at whom."""
         query, key, value = (
-            one(states).unflatten(2, (HEADS, -1)).transpose(1, 2) for one in (self.query, self.key, self.value)
+            one(states).unflatten(2, (self.heads, -1)).transpose(1, 2) for one in (self.query, self.key, self.value)
         )
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
         states = self.mixed_norm(states + self.dropout(self.mixed(seen)))

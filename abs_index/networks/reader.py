@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from abs_index.labels import ABS, KINDS
 from abs_index.model.reading import FACTS, FIGURE_FACTS
-from abs_index.networks.bert import DIM, LAYERS, BertEmbeddings, BertLayer, hide
+from abs_index.networks.bert import BertEmbeddings, BertLayer, hide
 from abs_index.networks.pair import GRADES, PairOutput
 from abs_index.recipe import ReaderSettings, Recipe
 
@@ -31,22 +31,24 @@ class ReaderNetwork(nn.Module):
         settings = recipe.reader
         if settings is None:
             raise ValueError(f"recipe {recipe.name!r} has no section [reader]")
-        self.start = start
+        self.start, dim = start, settings.width
         regions = recipe.image.grid**2
         self.sizes = (recipe.image.summary_dim, recipe.image.region_dim * regions)
         self.missed = settings.missed_words
-        self.embeddings = BertEmbeddings(pieces, max(settings.max_pieces, settings.max_figure_pieces))
-        self.first = nn.ModuleList(BertLayer() for _ in range(settings.fixed_layers))
-        self.last = nn.ModuleList(BertLayer(settings.layer_dropout) for _ in range(LAYERS - settings.fixed_layers))
-        self.part = nn.Embedding(2, DIM)
-        self.summary = nn.Linear(recipe.image.summary_dim, DIM)
-        self.region = nn.Linear(recipe.image.region_dim, DIM)
-        self.facts = nn.Linear(FACTS, DIM)
-        self.place = nn.Parameter(0.02 * torch.randn(2 + regions, DIM))
-        self.picture_norm = nn.LayerNorm(DIM)
+        self.embeddings = BertEmbeddings(pieces, max(settings.max_pieces, settings.max_figure_pieces), dim)
+        self.first = nn.ModuleList(BertLayer(dim) for _ in range(settings.fixed_layers))
+        self.last = nn.ModuleList(
+            BertLayer(dim, settings.layer_dropout) for _ in range(settings.layers - settings.fixed_layers)
+        )
+        self.part = nn.Embedding(2, dim)
+        self.summary = nn.Linear(recipe.image.summary_dim, dim)
+        self.region = nn.Linear(recipe.image.region_dim, dim)
+        self.facts = nn.Linear(FACTS, dim)
+        self.place = nn.Parameter(0.02 * torch.randn(2 + regions, dim))
+        self.picture_norm = nn.LayerNorm(dim)
         hidden = settings.hidden_dim
         self.joint = nn.Sequential(
-            nn.Dropout(settings.dropout), nn.Linear(4 * DIM, hidden), nn.GELU(), nn.Dropout(settings.dropout)
+            nn.Dropout(settings.dropout), nn.Linear(4 * dim, hidden), nn.GELU(), nn.Dropout(settings.dropout)
         )
         self.abs = nn.Linear(hidden, len(ABS))
         self.kind = nn.Linear(2 * hidden, len(KINDS))
@@ -71,7 +73,7 @@ class ReaderNetwork(nn.Module):
         return self.look(context, words, self.read(words), facts)
 
     def read(self, words: Tensor) -> Tensor:
-        """States (N, L, DIM) after the fixed layers: text and words in the figure, each read for itself."""
+        """States (N, L, width) after the fixed layers: text and words in the figure, each read for itself."""
         part = self._parts(words)
         places = torch.arange(words.shape[1], device=words.device) - part * (part == 0).sum(1, keepdim=True)
         # Padding may stand at places that no text reaches.

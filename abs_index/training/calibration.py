@@ -24,12 +24,14 @@ def mean_answers(network: PairNetwork, data: PairData) -> PairOutput:
 
 def fit_sharpness(network: PairNetwork, data: PairData) -> None:
     """Sets the inverse temperatures of the network to those that fit labelled pairs best."""
-    said = mean_answers(network, data)
-    kinds = said.kind
-    network.sharpness.data[0] = _best(said.abs, data.abs)
+    network.sharpness.data.copy_(best_sharpness(mean_answers(network, data), data))
+
+
+def best_sharpness(said: PairOutput, data: PairData) -> Tensor:
+    """The inverse temperatures (2,), of `abs` and of `kind`, that fit the labels of pairs best; 1 where none are."""
     known = data.kind >= 0
-    if bool(known.any()):
-        network.sharpness.data[1] = _best(kinds[known], functional.one_hot(data.kind[known], kinds.shape[1]).float())
+    kinds = functional.one_hot(data.kind[known], said.kind.shape[1]).float()
+    return torch.tensor([_best(said.abs, data.abs), _best(said.kind[known], kinds) if len(kinds) else 1.0])
 
 
 def _best(logits: Tensor, target: Tensor) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,18 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from abs_index.errors import AbsIndexError
+from abs_index.model.folder import make_inputs
+from abs_index.model.reading import ReaderInputs
 from abs_index.model.text_encoder import encoder_files
+from abs_index.model.word_pieces import PADDING, START, STOP, UNKNOWN, split_words
 from abs_index.networks.pair import PairOutput
 from abs_index.networks.reader import PAD, ReaderNetwork, reader_settings
 from abs_index.recipe import Recipe
+from abs_index.training.calibration import best_sharpness
 from abs_index.training.checkpoint import Training, load_checkpoint, save_checkpoint
 from abs_index.training.fit import PairData, Step, pair_loss
+from abs_index.training.labelled import LabelledPair
+from abs_index.training.projections import set_components
 
 Advance = Callable[[int, int], None]
 
@@ -29,6 +35,53 @@ _POOL = 16
 
 _WARM_UP = 0.1
 """Share of the steps in which the rates rise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What is known of the images of labelled pairs: contexts (M, C) with the row of each name, and words in them."""
+
+    contexts: Tensor
+    rows: dict[str, int]
+    words: Mapping[str, str]
+
+
+def train_reader(
+    recipe: Recipe,
+    training: Sequence[LabelledPair],
+    validation: Sequence[LabelledPair],
+    pictures: Pictures,
+    folder: Path | None = None,
+    step: Step | None = None,
+) -> tuple[ReaderNetwork, list[str]]:
+    """A trained and calibrated reader, and its word pieces. See `fit_reader` for `folder`.
+
+    Probabilities are calibrated half on pairs whose figures were read, and half as if nobody had read them.
+    """
+    pieces = read_pieces(recipe, [pair.text for pair in training])
+    inputs = make_inputs(recipe, pieces)
+    assert isinstance(inputs, ReaderInputs)
+    network = first_reader(recipe, len(pieces), inputs.pieces.start)
+
+    def prepare(pairs: Sequence[LabelledPair]) -> ReadPairs:
+        words = [pictures.words[pair.image] for pair in pairs]
+        return ReadPairs.make(network, PairData.make(pairs, pictures.contexts, pictures.rows, inputs, recipe, words))
+
+    learnt = prepare(training)
+    fit_reader(network, learnt, recipe, folder, step)
+    set_components(network.embedding, answer_pairs(network, learnt).joint, whiten=0.5)
+    if validation:
+        judged = prepare(validation)
+        found = [best_sharpness(answer_pairs(network, judged, figures), judged.data) for figures in (True, False)]
+        network.sharpness.data.copy_(torch.stack(found).log().mean(0).exp())
+    return network.eval(), pieces
+
+
+def read_pieces(recipe: Recipe, texts: Iterable[str]) -> list[str]:
+    """The word pieces of the sentence encoder, or without one the words of the texts. Raises MissingExtraError."""
+    if reader_settings(recipe).encoder == "random":
+        return [PADDING, UNKNOWN, START, STOP, *sorted({word for text in texts for word in split_words(text)})]
+    return (encoder_files() / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
 
 
 def first_reader(recipe: Recipe, pieces: int, start: int) -> ReaderNetwork:
@@ -43,7 +96,7 @@ def first_reader(recipe: Recipe, pieces: int, start: int) -> ReaderNetwork:
 
 @dataclass(frozen=True, slots=True)
 class ReadPairs:
-    """Pairs, and what the fixed layers of a reader say of each: float16 (L, DIM), as long as its words."""
+    """Pairs, and what the fixed layers of a reader say of each: float16 (L, width), as long as its words."""
 
     data: PairData
     states: list[Tensor]

@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
+from abs_index.corpus.figure_text import RapidReader
 from abs_index.errors import LabelsError, RecipeError
-from abs_index.model.vocabulary import Vocabulary
+from abs_index.model.folder import make_inputs
 from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
 from abs_index.recipe import Recipe
 from abs_index.training.calibration import fit_sharpness, mean_answers
 from abs_index.training.features import image_features
+from abs_index.training.figure_words import read_figure_words
 from abs_index.training.fit import PairData, Step, fit_members
 from abs_index.training.kernel import fit_kernel
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.projections import fit_image_projections, set_components
+from abs_index.training.reader import Pictures, train_reader
 from abs_index.training.words import build_words
 
 Advance = Callable[[int, int], None]
@@ -28,9 +30,10 @@ Advance = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Whom to tell: of images whose features are ready, and of finished epochs."""
+    """Whom to tell: of images whose features are ready, of those whose words were read, and of finished epochs."""
 
     images: Advance | None = None
+    figures: Advance | None = None
     epochs: Step | None = None
 
 
@@ -45,9 +48,10 @@ def train_model(
 ) -> None:
     """Trains on the pairs of split `train`, calibrates on `validation` (where there are any), writes the folder.
 
-    `cache` is a folder that keeps the features of the images for the next training. Test pairs are never looked at.
+    `cache` is a folder that keeps the features of the images and the words in them for the next training; with a
+    reader, also where that training stands, so that it goes on after it was stopped. Test pairs are never looked at.
     Raises RecipeError for a recipe of the paper's network, LabelsError where there is nothing to train on, ModelError
-    where `output` cannot be written.
+    where `output` cannot be written, MissingExtraError where packages that the recipe needs are not installed.
     """
     if recipe.paper:
         raise RecipeError(
@@ -68,18 +72,21 @@ def train_model(
     fit_image_projections(network, raw.take(seen))
     with torch.no_grad():
         _, contexts = network.project(raw.regions, raw.pooled, raw.depths)
+    if recipe.reader:
+        figures = read_figure_words(RapidReader(recipe.figure_text), names, images, cache, tell.figures)
+        reader, pieces = train_reader(
+            recipe, training, validation, Pictures(contexts, rows, figures), cache, tell.epochs
+        )
+        export_model(recipe, network, reader, pieces, output)
+        return
     words, vectors = build_words([pair.text for pair in training], recipe.text)
-    vocabulary = Vocabulary(words)
-    pair_network = PairNetwork(recipe, vocabulary.words, vectors)
-    data = PairData.make(training, contexts, rows, vocabulary, recipe)
+    pair_network = PairNetwork(recipe, tuple(words), vectors)
+    inputs = make_inputs(recipe, words)
+    data = PairData.make(training, contexts, rows, inputs, recipe)
     fit_members(pair_network, data, recipe.training, tell.epochs)
     if recipe.kernel.share:
         fit_kernel(pair_network, data, recipe.kernel)
-    set_components(pair_network.embedding, _joint(pair_network, data), whiten=0.5)
+    set_components(pair_network.embedding, mean_answers(pair_network, data).joint, whiten=0.5)
     if validation:
-        fit_sharpness(pair_network, PairData.make(validation, contexts, rows, vocabulary, recipe))
+        fit_sharpness(pair_network, PairData.make(validation, contexts, rows, inputs, recipe))
     export_model(recipe, network, pair_network.eval(), words, output)
-
-
-def _joint(network: PairNetwork, data: PairData) -> Tensor:
-    return mean_answers(network, data).joint

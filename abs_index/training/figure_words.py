@@ -1,0 +1,81 @@
+"""Words in the figures of labelled pairs: read once, however often one trains."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from abs_index.corpus.figure_text import FigureReader
+from abs_index.corpus.images import decode_image
+from abs_index.errors import LabelsError, RejectedError
+
+Advance = Callable[[int, int], None]
+
+
+def read_figure_words(
+    reader: FigureReader,
+    names: Sequence[str],
+    images: Path,
+    cache: Path | None = None,
+    advance: Advance | None = None,
+) -> dict[str, str]:
+    """The words in image files below a folder, by their names.
+
+    In the folder `cache`, each picture is noted as soon as it was read: a reading that was stopped goes on. Pictures
+    are known by their content. Raises LabelsError for an image that cannot be decoded or read.
+    """
+    words: dict[str, str] = {}
+    with ExitStack() as stack:
+        known: dict[str, str] = {}
+        note: Callable[[str, str], object] = known.__setitem__
+        if cache:
+            path = cache / f"figure-text-{hashlib.blake2b(reader.name.encode(), digest_size=8).hexdigest()}.jsonl"
+            known = _read_notes(path)
+            cache.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(path.open("a", encoding="utf-8"))
+            note = partial(_note, file.write, known)
+        for number, name in enumerate(names):
+            content = _content(images / name)
+            key = hashlib.blake2b(content, digest_size=16).hexdigest()
+            if key not in known:
+                note(key, _words(reader, content, images / name))
+            words[name] = known[key]
+            if advance:
+                advance(number + 1, len(names))
+    return words
+
+
+def _note(write: Callable[[str], object], known: dict[str, str], key: str, words: str) -> None:
+    write(json.dumps([key, words]) + "\n")
+    known[key] = words
+
+
+def _read_notes(path: Path) -> dict[str, str]:
+    """Notes of a reading before; one that was stopped may have left half a line, which counts as not read."""
+    known: dict[str, str] = {}
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    for line in lines:
+        if line.endswith("]\n"):
+            key, words = json.loads(line)
+            known[key] = words
+    if lines and not lines[-1].endswith("\n"):
+        path.write_text("".join(lines[:-1]), encoding="utf-8")
+    return known
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LabelsError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _words(reader: FigureReader, content: bytes, path: Path) -> str:
+    try:
+        return reader.read(decode_image(content).image)
+    except RejectedError as error:
+        raise LabelsError(f"{path}: {error}") from None
