@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,7 @@ from abs_index.errors import UsageError
 from abs_index.labels import ABS, KINDS
 
 if TYPE_CHECKING:
-    from abs_index.training.evaluation import Evaluation
+    from abs_index.training.evaluation import ClassScore, Evaluation
 
 ModelOption = Annotated[
     str, typer.Option("--model", help="Name of a shipped model, or the folder of one.", metavar="NAME|DIR")
@@ -51,7 +52,8 @@ def predict(
     device: DeviceOption = Device.AUTO,
     json: JsonOption = False,
 ) -> None:
-    """Say for one image and one text which of the two is more abstract, and what kind of image it is.
+    """Say for one image and one text which of the two is more abstract, what kind of image it is, and how much image
+    and text have in common (cmi, from 0 to 1).
 
     Example:
 
@@ -74,14 +76,17 @@ def predict(
     said = network.encode_pairs(network.encode_images(pixels[None]), [" ".join(text.split())], [role.value])
     abs_prob = dict(zip(ABS, said.abs_prob[0].tolist(), strict=True))
     kind_prob = dict(zip(KINDS, said.kind_prob[0].tolist(), strict=True))
+    cmi = float(said.cmi[0])
     best_abs, best_kind = max(abs_prob, key=lambda one: abs_prob[one]), max(kind_prob, key=lambda one: kind_prob[one])
     if json:
-        console.write_json({"abs": best_abs, "abs_prob": abs_prob, "kind": best_kind, "kind_prob": kind_prob})
+        found = {"abs": best_abs, "abs_prob": abs_prob, "kind": best_kind, "kind_prob": kind_prob, "cmi": cmi}
+        console.write_json(found)
         return
     console.write(best_abs)
     for label, probability in abs_prob.items():
         console.write(f"  {probability:6.1%}  {label}")
     console.write(f"kind: {best_kind} ({kind_prob[best_kind]:.1%})")
+    console.write(f"cmi: {cmi:.2f}")
 
 
 def evaluate(
@@ -108,6 +113,9 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Score a model on labelled pairs: accuracy, precision and recall of each class, macro F1, confusion matrix.
+
+    Where the labels have them, also the kind of image (accuracy, recall of each kind) and what image and text have in
+    common (cmi: rank correlation with the labels).
 
     Example:
 
@@ -137,16 +145,25 @@ def evaluate(
 
 def print_evaluation(result: Evaluation) -> None:
     """Scores as text, on standard output."""
-    kinds = "" if result.kind_accuracy is None else f", kind {result.kind_accuracy:.1%}"
-    console.write(f"{result.n} pairs: accuracy {result.accuracy:.1%}, macro F1 {result.macro_f1:.3f}{kinds}")
+    console.write(f"{result.n} pairs: accuracy {result.accuracy:.1%}, macro F1 {result.macro_f1:.3f}")
     console.write(f"expected calibration error {result.calibration_error:.3f}")
     console.write("")
-    console.write(f"{'':22}{'precision':>10}{'recall':>10}{'F1':>10}{'pairs':>10}")
-    for label, one in result.per_class.items():
-        console.write(f"{label:22}{one.precision:10.3f}{one.recall:10.3f}{one.f1:10.3f}{one.support:10d}")
+    _print_classes("abs", result.per_class)
     console.write("")
     console.write(
         f"{'truth, then predicted:':22}" + "".join(f"{label.replace('_more_abstract', ' >'):>10}" for label in ABS)
     )
     for label, row in zip(ABS, result.confusion, strict=True):
         console.write(f"{label:22}" + "".join(f"{count:10d}" for count in row))
+    if result.kind_accuracy is not None:
+        console.write(f"\nkind: accuracy {result.kind_accuracy:.1%}\n")
+        _print_classes("kind", result.per_kind)
+    if result.cmi_pairs:
+        said = "not defined" if result.cmi_correlation is None else f"{result.cmi_correlation:.3f}"
+        console.write(f"\ncmi: rank correlation with the labels {said} ({result.cmi_pairs} pairs)")
+
+
+def _print_classes(title: str, scores: Mapping[str, ClassScore]) -> None:
+    console.write(f"{title:22}{'precision':>10}{'recall':>10}{'F1':>10}{'pairs':>10}")
+    for label, one in scores.items():
+        console.write(f"{label:22}{one.precision:10.3f}{one.recall:10.3f}{one.f1:10.3f}{one.support:10d}")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from abs_index.corpus.images import decode_image
@@ -40,8 +42,10 @@ class Evaluation:
     """Scores on `n` pairs.
 
     `confusion[i][j]` counts pairs of class i (in the order of `labels.ABS`) that were predicted as class j.
-    `calibration_error` is the expected calibration error in 10 bins (Guo et al. 2017). `kind_accuracy` is over the
-    pairs whose kind is given, None where there are none. `macro_f1` is over the classes that occur.
+    `calibration_error` is the expected calibration error in 10 bins (Guo et al. 2017). `macro_f1` is over the classes
+    that occur. `kind_accuracy` is over the pairs whose kind is given, None where there are none, and `per_kind` has the
+    kinds that occur or were predicted. `cmi_correlation` is Spearman's rank correlation of `cmi` with the grades of the
+    `cmi_pairs` pairs that have one; None where it is not defined: fewer than two, or all the same.
     """
 
     n: int
@@ -51,6 +55,9 @@ class Evaluation:
     confusion: list[list[int]]
     calibration_error: float
     kind_accuracy: float | None
+    per_kind: dict[str, ClassScore]
+    cmi_correlation: float | None
+    cmi_pairs: int
 
 
 def evaluate(
@@ -120,21 +127,27 @@ def prepare_images(
 def score(predictions: PairPredictions, pairs: Sequence[LabelledPair]) -> Evaluation:
     """Scores of predictions that are in the order of the pairs."""
     truth = np.array([ABS.index(pair.abs) for pair in pairs])
-    guess = predictions.abs_prob.argmax(1)
-    confusion = np.zeros((len(ABS), len(ABS)), dtype=int)
-    np.add.at(confusion, (truth, guess), 1)
+    confusion = _confusion(truth, predictions.abs_prob)
     per_class: dict[str, ClassScore] = {label: _score_class(confusion, number) for number, label in enumerate(ABS)}
-    with_kind = [(row, KINDS.index(pair.kind)) for row, pair in enumerate(pairs) if pair.kind is not None]
-    kinds = predictions.kind_prob.argmax(1)
     occurring = [one.f1 for one in per_class.values() if one.support]
+    kinds = {row: KINDS.index(pair.kind) for row, pair in enumerate(pairs) if pair.kind is not None}
+    of_kinds = _confusion(np.array(list(kinds.values()), dtype=int), predictions.kind_prob[list(kinds)])
+    grades = {row: pair.cmi for row, pair in enumerate(pairs) if pair.cmi is not None}
     return Evaluation(
         n=len(pairs),
-        accuracy=float((truth == guess).mean()),
+        accuracy=float(confusion.trace() / len(pairs)),
         macro_f1=sum(occurring) / len(occurring),
         per_class=per_class,
         confusion=confusion.tolist(),
         calibration_error=calibration_error(predictions.abs_prob, truth),
-        kind_accuracy=sum(bool(kinds[row] == kind) for row, kind in with_kind) / len(with_kind) if with_kind else None,
+        kind_accuracy=float(of_kinds.trace() / len(kinds)) if kinds else None,
+        per_kind={
+            kind: _score_class(of_kinds, number)
+            for number, kind in enumerate(KINDS)
+            if of_kinds[number].any() or of_kinds[:, number].any()
+        },
+        cmi_correlation=rank_correlation(predictions.cmi[list(grades)], np.array(list(grades.values()))),
+        cmi_pairs=len(grades),
     )
 
 
@@ -145,6 +158,31 @@ def calibration_error(probabilities: NDArray[np.float32], truth: NDArray[np.intp
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = (abs(float((confidence - right)[which == number].sum())) for number in range(bins))
     return sum(gaps) / len(truth)
+
+
+def rank_correlation(one: NDArray[np.generic], other: NDArray[np.generic]) -> float | None:
+    """Spearman's rank correlation of two series (n,), equal values sharing the mean of their ranks.
+
+    None where it is not defined: fewer than two values, or all of one series the same.
+    """
+    ranks = [_mean_ranks(values) for values in (one, other)]
+    if any(len(values) < 2 or np.ptp(values) == 0 for values in ranks):
+        return None
+    return float(np.asarray(np.corrcoef(np.stack(ranks)))[0, 1])
+
+
+def _mean_ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    column = pa.array(values)
+    first, last = (pc.rank(column, tiebreaker=which).to_numpy().astype(np.float64) for which in ("min", "max"))
+    mean: NDArray[np.float64] = (first + last) / 2
+    return mean
+
+
+def _confusion(truth: NDArray[np.int_], probabilities: NDArray[np.float32]) -> NDArray[np.int_]:
+    """Counts of true classes (rows) and predicted ones (columns), of N pairs with probabilities (N, classes)."""
+    counts = np.zeros((probabilities.shape[1],) * 2, dtype=int)
+    np.add.at(counts, (truth, probabilities.argmax(1)), 1)
+    return counts
 
 
 def _score_class(confusion: NDArray[np.int_], number: int) -> ClassScore:

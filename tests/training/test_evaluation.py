@@ -9,7 +9,7 @@ from PIL import Image
 from abs_index.errors import LabelsError
 from abs_index.labels import ABS, KINDS
 from abs_index.model.base import PairPredictions
-from abs_index.training.evaluation import calibration_error, evaluate, predict_pairs, score
+from abs_index.training.evaluation import calibration_error, evaluate, predict_pairs, rank_correlation, score
 from abs_index.training.labelled import LabelledPair
 from tests.fakes import FakeModel
 
@@ -23,8 +23,9 @@ def say(guesses: list[int], kinds: list[int], sure: float = 1.0) -> PairPredicti
     )
 
 
-def pair(label: int, kind: int | None = None, image: str = "x") -> LabelledPair:
-    return LabelledPair(text="t", image=image, abs=ABS[label], kind=None if kind is None else KINDS[kind])
+def pair(label: int, kind: int | None = None, image: str = "x", cmi: int | None = None) -> LabelledPair:
+    named = None if kind is None else KINDS[kind]
+    return LabelledPair(text="t", image=image, abs=ABS[label], kind=named, cmi=cmi)
 
 
 def test_scores_worked_out_by_hand() -> None:
@@ -45,6 +46,35 @@ def test_a_class_that_does_not_occur_does_not_count_in_macro_f1() -> None:
     assert result.macro_f1 == 1
     assert result.per_class["equal"].support == 0
     assert result.kind_accuracy is None
+
+
+def test_kinds_are_scored_where_they_are_known() -> None:
+    result = score(say([0] * 5, [1, 2, 0, 3, 3]), [pair(0, 1), pair(0, 1), pair(0), pair(0, 3), pair(0, 3)])
+    assert list(result.per_kind) == [KINDS[1], KINDS[2], KINDS[3]]
+    scores = {kind: (one.precision, one.recall, one.support) for kind, one in result.per_kind.items()}
+    assert scores == {KINDS[1]: (1, 0.5, 2), KINDS[2]: (0, 0, 0), KINDS[3]: (1, 1, 2)}
+    assert score(say([0], [0]), [pair(0)]).per_kind == {}
+
+
+def test_cmi_is_compared_by_rank_with_the_grades_there_are() -> None:
+    pairs = [pair(0, cmi=grade) for grade in (0, None, 1, 3, 3)]
+    result = score(say([0] * 5, [0] * 5), pairs)  # cmi 0, 0.25, 0.5, 0.75, 1
+    assert result.cmi_pairs == 4
+    # ranks 1, 2, 3, 4 against 1, 2, 3.5, 3.5
+    assert result.cmi_correlation == pytest.approx(4.5 / np.sqrt(5 * 4.5))
+    assert score(say([0], [0]), [pair(0)]).cmi_correlation is None
+
+
+@pytest.mark.parametrize(("one", "other"), [([], []), ([0.5], [1]), ([0.2, 0.4], [3, 3]), ([0.2, 0.2], [0, 3])])
+def test_a_rank_correlation_that_is_not_defined_is_none(one: list[float], other: list[float]) -> None:
+    assert rank_correlation(np.array(one), np.array(other)) is None
+
+
+def test_the_rank_correlation_is_that_of_scipy() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    random = np.random.default_rng(2)
+    said, grades = random.random(200).round(1).astype(np.float32), random.integers(0, 4, 200)
+    assert rank_correlation(said, grades) == pytest.approx(stats.spearmanr(said, grades).statistic)
 
 
 def test_calibration_error_is_the_gap_between_saying_and_being_right() -> None:
