@@ -39,6 +39,14 @@ if TYPE_CHECKING:
     from abs_index.search.hits import FigureDetails, Hit, PairDetails
 
 
+class Mode(StrEnum):
+    """How words find figures."""
+
+    LEXICAL = "lexical"
+    SEMANTIC = "semantic"
+    HYBRID = "hybrid"
+
+
 class VectorSource(StrEnum):
     """Where vectors are searched when texts are on Elasticsearch."""
 
@@ -96,6 +104,15 @@ QueryModelOption = Annotated[
     ),
 ]
 
+ModeOption = Annotated[
+    Mode | None,
+    typer.Option(
+        "--mode",
+        help="How words find figures: as words, by what they mean, or by both. Left out, it is hybrid, which finds "
+        "most, where the index has vectors of texts (build --text-vectors), and lexical elsewhere.",
+        show_default=False,
+    ),
+]
 FacetsOption = Annotated[
     bool,
     typer.Option(
@@ -121,6 +138,7 @@ def search(
         typer.Option("--like", help="A figure of the index.", metavar="FIGURE_ID", show_default=False),
     ] = None,
     limit: LimitOption = 10,
+    mode: ModeOption = None,
     facets: FacetsOption = False,
     abs: AbsOption = None,  # noqa: A002 (the name of the field everywhere)
     min_prob: MinProbOption = None,
@@ -145,14 +163,16 @@ def search(
     "phrases", wild*cards, fuzzy~ words, ranges and fields: text, caption, title, section, alt, figure_text (words that
     stand in the picture), keywords, authors, abs, abs_prob, kind, kind_prob, cmi (how much picture and text have in
     common, 0 to 1), role, source, journal, language, licence, doi, document, figure, year. Without a query, everything
-    that passes the filters is listed, the newest first. With a picture as well, both rankings are fused. --facets
-    counts everything that is found, not only the figures that are listed.
+    that passes the filters is listed, the newest first. With a picture as well, all rankings are fused. --facets
+    counts everything that the words find, not only the figures that are listed. What a query requires or excludes
+    holds in every --mode.
 
     Example:
 
         abs-index search 'traffic AND abs:image_more_abstract' --index figures
         abs-index search '"gel electrophoresis" year:[2010 TO 2020]' --index figures --kind photo --min-prob 0.6
         abs-index search 'traffic figure_text:density cmi:>0.5' --index figures --facets
+        abs-index search 'why queues form without a cause' --index figures --mode semantic
         abs-index search turbine --image sketch.png --index figures
         abs-index search turbine --elasticsearch https://search.example.org:9200 --name figures
     """
@@ -164,11 +184,14 @@ def search(
     )  # fmt: skip
     place = _Place(index, elasticsearch, name, insecure, vectors, es_filter)
     with _open(place, model) as opened, _pointing_into(query):
-        hits = opened.search(query, k=limit, image=image, figure=like, filters=filters)
+        chosen = opened.default_mode if mode is None else mode.value
+        hits = opened.search(query, k=limit, mode=chosen, image=image, figure=like, filters=filters)
         counts = opened.facets(query, image=image, figure=like, filters=filters) if facets else None
     if json and counts is not None:
         console.write_json({"hits": hits, "facets": counts})
         return
+    if chosen != "lexical" and query.strip() and not json:
+        console.stderr().print(f"mode: {chosen}", style="dim")
     _print_hits(hits, json=json)
     if counts is not None:
         console.stdout().print(_facets(counts))

@@ -41,6 +41,7 @@ class IndexMeta(BaseModel):
     """What an index says of itself, in the `_meta` of its mapping.
 
     `table` is the identity of the table that was pushed, "" as long as `complete` is false; `pairs` counts documents.
+    `text_encoder` is the fingerprint of the encoder whose vectors of texts the table has, "" where it has none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,6 +51,7 @@ class IndexMeta(BaseModel):
     model_fingerprint: str
     pair_dim: int
     image_dim: int
+    text_encoder: str = ""
     vectors: Vectors
     similarity: str
     quantisation: str

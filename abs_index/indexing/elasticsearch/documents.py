@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from abs_index.indexing import text_vectors
 from abs_index.indexing.figures import FigureStream
 from abs_index.indexing.lexical import keyword
 from abs_index.indexing.schema import Row
@@ -82,15 +83,21 @@ class Documents:
     def __iter__(self) -> Iterator[PairDocument]:
         self.vectors_left_out = self.numbers_left_out = 0
         images = FigureStream(self._table.folder, self._image_vectors()) if self._vectors else None
-        columns = [*_PLAIN, *(["pair_embedding"] if self._vectors else [])]
+        own = self._own_vectors()
         order = _Order()
-        for batch in self._batches("pair", columns):
-            rows = batch.select(list(_PLAIN)).to_pylist()
-            pair_vectors = self._units(batch["pair_embedding"]) if self._vectors else [None] * len(rows)
-            for row, vector in zip(rows, pair_vectors, strict=True):
+        for batch in self._batches("pair", [*_PLAIN, *own.values()]):
+            vectors = {name: self._units(batch[column]) for name, column in own.items()}
+            for at, row in enumerate(batch.select(list(_PLAIN)).to_pylist()):
                 document, figure = row["document"], row["figure"]
-                image = images.of(document, figure) if images else None
-                yield self._made(row, order.next(document, figure), vector, image)
+                embedding = {name: column[at] for name, column in vectors.items()}
+                if images:
+                    embedding["image"] = images.of(document, figure)
+                yield self._made(row, order.next(document, figure), embedding)
+
+    def _own_vectors(self) -> dict[str, str]:
+        """Fields of `embedding` that are columns of the pairs, with these columns."""
+        of_texts = {"text": text_vectors.COLUMN} if text_vectors.encoder_of(self._table) else {}
+        return {"pair": "pair_embedding"} | of_texts if self._vectors else {}
 
     def _batches(self, row: Row, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Rows of the documents that are wanted."""
@@ -118,14 +125,13 @@ class Documents:
             found[at] = vector
         return found
 
-    def _made(self, row: dict[str, Any], order: int, pair: Floats | None, image: Floats | None) -> PairDocument:
+    def _made(self, row: dict[str, Any], order: int, embedding: dict[str, Floats | None]) -> PairDocument:
         fields = {name: value for name in _PLAIN if (value := row[name]) not in (None, "", [])}
         self._add_numbers(fields)
         fields["order"] = order
         fields["key"] = keyword(f"{row['document']}#{row['figure']}")
         if fingerprint := self._fingerprints.get(row["document"]):
             fields["fingerprint"] = fingerprint
-        embedding = {"pair": pair, "image": image}
         if present := {name: vector for name, vector in embedding.items() if vector is not None}:
             fields["embedding"] = present
         body = orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY)

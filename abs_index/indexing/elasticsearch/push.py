@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from abs_index.errors import AliasError, PushError
+from abs_index.indexing import text_vectors
 from abs_index.indexing.elasticsearch import aliases, indices
 from abs_index.indexing.elasticsearch.aliases import IndexMeta, LiveIndex, Vectors
 from abs_index.indexing.elasticsearch.bulk import MB, BulkSettings, Loaded, Operation, largest_request, load
@@ -159,6 +160,7 @@ class _Push:
             model_fingerprint=self._table.model_fingerprint,
             pair_dim=self._layout.pair_dim,
             image_dim=self._layout.image_dim,
+            text_encoder=text_vectors.encoder_of(self._table) or "",
             vectors=self._layout.vectors,
             similarity=self._layout.settings.similarity,
             quantisation=self._layout.settings.quantisation,
@@ -319,8 +321,8 @@ class _Push:
 
 def _fixed(meta: IndexMeta) -> tuple[object, ...]:
     return (
-        meta.schema_version, meta.model_fingerprint, meta.pair_dim, meta.image_dim, meta.vectors == "faiss",
-        meta.similarity, meta.quantisation, meta.analyzer, meta.shards,
+        meta.schema_version, meta.model_fingerprint, meta.pair_dim, meta.image_dim, meta.text_encoder,
+        meta.vectors == "faiss", meta.similarity, meta.quantisation, meta.analyzer, meta.shards,
     )  # fmt: skip
 
 

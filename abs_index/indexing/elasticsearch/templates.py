@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from abs_index.errors import MappingError
+from abs_index.indexing import text_vectors
 from abs_index.indexing.elasticsearch import aliases
 from abs_index.indexing.elasticsearch.aliases import Vectors
 from abs_index.indexing.elasticsearch.connection import error_reason, server_errors
@@ -31,7 +32,8 @@ _OURS: Final = {"abs_index": {"schema_version": aliases.SCHEMA}}
 class Layout:
     """All that decides what an index on a cluster looks like, beside the fields.
 
-    `pair_dim` and `image_dim` are the lengths of the embeddings.
+    `pair_dim`, `image_dim` and `text_dim` are the lengths of the embeddings; the last is None where there are no
+    vectors of texts.
     """
 
     pair_dim: int
@@ -39,14 +41,17 @@ class Layout:
     vectors: Vectors = "elasticsearch"
     analyzer: str = DEFAULT_ANALYZER
     settings: ElasticsearchSettings = field(default_factory=ElasticsearchSettings)
+    text_dim: int | None = None
 
     @classmethod
     def of(cls, table: Table, vectors: Vectors, analyzer: str, settings: ElasticsearchSettings) -> Self:
         """The layout for the vectors of a table."""
-        pair_dim, image_dim = (
-            int(table.schema.field(name).type.list_size) for name in ("pair_embedding", "image_embedding")
-        )
-        return cls(pair_dim, image_dim, vectors, analyzer, settings)
+
+        def dim(column: str) -> int:
+            return int(table.schema.field(column).type.list_size)
+
+        text_dim = dim(text_vectors.COLUMN) if text_vectors.encoder_of(table) else None
+        return cls(dim("pair_embedding"), dim("image_embedding"), vectors, analyzer, settings, text_dim)
 
     @property
     def copies(self) -> Json:
@@ -132,7 +137,10 @@ def _with_analyzer(part: Any, name: str) -> Any:
 def _vectors(layout: Layout) -> Json:
     body = _shipped("vectors")
     fields = body["template"]["mappings"]["properties"]["embedding"]["properties"]
-    for key, dim in (("pair", layout.pair_dim), ("image", layout.image_dim)):
+    for key, dim in (("pair", layout.pair_dim), ("image", layout.image_dim), ("text", layout.text_dim)):
+        if dim is None:
+            del fields[key]
+            continue
         fields[key] |= {
             "dims": dim,
             "similarity": layout.settings.similarity,

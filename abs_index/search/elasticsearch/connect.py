@@ -55,7 +55,7 @@ def _vectors(
     if vectors == "elasticsearch" and not there:
         raise UsageError(f"{name!r} was pushed without vectors; search them with FAISS (--vectors faiss)")
     if vectors == "elasticsearch" or (vectors is None and folder is None and there):
-        return ServerVectors(live.meta.quantisation)
+        return ServerVectors(live.meta.quantisation, live.meta.text_encoder or None)
     if folder is None:
         if vectors == "faiss":
             raise UsageError("vectors from FAISS need the folder of the index that was pushed (--index DIR)")

@@ -59,6 +59,7 @@ class ElasticsearchEngine(Engine[str]):
         dialect = ElasticsearchDialect(server.analyse, live.meta.analyzer)
         self._parsed = lru_cache(_REMEMBERED)(lambda query: parse_query(query, dialect))
         self._required = lru_cache(_REMEMBERED)(lambda query: parse_required(query, dialect))
+        self._required_words = lru_cache(_REMEMBERED)(lambda query: parse_required(query, dialect, words=True))
 
     def close(self) -> None:
         self._vectors.close()
@@ -70,7 +71,7 @@ class ElasticsearchEngine(Engine[str]):
 
     @property
     def text_encoder(self) -> str | None:
-        return None
+        return self._vectors.text_encoder
 
     def check_model(self, model: ModelInfo) -> None:
         meta = self._live.meta
@@ -119,7 +120,11 @@ class ElasticsearchEngine(Engine[str]):
             return (yield from ranking(body, k))
 
     def near_text(self, query: str, vector: Floats, k: int, filters: Filters) -> list[Seen]:
-        return []
+        required = self._required_words(query)
+        with _taken(required):  # what is shown is fetched later, with the words of the query in it
+            restriction = self._restricted(filters, required)
+            (found,) = self._server.run(self._vectors.near_text(vector, k, restriction, show=False))
+        return found
 
     def facets(self, query: str, filters: Filters, *, required: bool = False) -> Facets:
         wanted = self._required(query) if required else self._parsed(query)
@@ -132,7 +137,9 @@ class ElasticsearchEngine(Engine[str]):
         return facets_of(answer)
 
     def _restriction(self, filters: Filters, query: str = "") -> Restriction:
-        required = self._required(query)
+        return self._restricted(filters, self._required(query))
+
+    def _restricted(self, filters: Filters, required: Query | None) -> Restriction:
         return Restriction(filters, self._only if required is None else (*self._only, required))
 
     def _shown(self, query: str, *, show: bool = True) -> Body:

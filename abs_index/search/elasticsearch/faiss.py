@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from abs_index.errors import UsageError
+from abs_index.indexing import text_vectors
 from abs_index.indexing.elasticsearch.aliases import IndexMeta
 from abs_index.indexing.elasticsearch.connection import server_errors
 from abs_index.indexing.lexical import keyword
@@ -59,6 +60,7 @@ class FaissVectors(VectorSource):
         """Use `open`. `whole` says that all pairs of the folder are on the server."""
         self._server = server
         self._of = structures
+        self.text_encoder = text_vectors.encoder_of(structures.table)
         self._few = few
         self._whole = whole
         every_pair = np.ones(len(structures.pairs), dtype=np.bool_)
@@ -100,8 +102,18 @@ class FaissVectors(VectorSource):
 
     def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
         """See `VectorSource`. What is shown is fetched afterwards, whatever `show` says."""
+        return self._near_by(self._of.pair_vectors, vector, k, restriction)
+
+    def near_text(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
+        """See `VectorSource`. What is shown is fetched afterwards, whatever `show` says."""
+        return self._near_by(self._of.text_vectors, vector, k, restriction)
+
+    def _near_by(self, vectors: Vectors | None, vector: Floats, k: int, restriction: Restriction) -> Steps[list[Seen]]:
+        """Figures by the nearest of their pairs that pass."""
         yield from ()
-        nearest = partial(_nearest, self._of.pair_vectors, vector)
+        if vectors is None:
+            return []
+        nearest = partial(_nearest, vectors, vector)
         best = self._best(nearest, restriction, self._pair_mask(restriction.filters), of_figures=False)
         found = group(self._of.pairs, best, k)
         pairs = self._of.pairs.take([each.pair or 0 for each in found], ["pair"])

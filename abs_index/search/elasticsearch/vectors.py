@@ -47,7 +47,9 @@ class Restriction:
 
 
 class VectorSource(Protocol):
-    """Where figures are found by vectors."""
+    """Where figures are found by vectors. `text_encoder` made those of texts; None where there are none here."""
+
+    text_encoder: str | None
 
     def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
         """The k figures a pair of which is nearest to a pair embedding (pair_dim,)."""
@@ -56,6 +58,9 @@ class VectorSource(Protocol):
         self, vector: Floats, k: int, restriction: Restriction, *, without: str | None, show: bool
     ) -> Steps[list[Seen]]:
         """The k figures whose images are nearest to an image embedding (image_dim,)."""
+
+    def near_text(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
+        """The k figures a text of which is nearest to a vector of texts (d,)."""
 
     def to_fetch(self) -> Body:
         """What a request that looks for a figure has to add, so that `image_vector` needs none of its own."""
@@ -73,12 +78,18 @@ class VectorSource(Protocol):
 class ServerVectors(VectorSource):
     """The vectors that lie with the pairs on the server, kept there as `quantisation` says (see the recipe)."""
 
-    def __init__(self, quantisation: str) -> None:
+    def __init__(self, quantisation: str, text_encoder: str | None) -> None:
+        self.text_encoder = text_encoder
         self._oversample = _OVERSAMPLE.get(quantisation.partition("_")[0])
 
     def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
         """See `VectorSource`. With `show`, hits bring all that is shown of them."""
         search = _Search("embedding.pair", vector, restriction.clauses(), self._oversample, show=show)
+        return _nearest(search, k, None)
+
+    def near_text(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
+        """See `VectorSource`. With `show`, hits bring all that is shown of them."""
+        search = _Search("embedding.text", vector, restriction.clauses(), self._oversample, show=show)
         return _nearest(search, k, None)
 
     def near_image(
@@ -112,6 +123,8 @@ class ServerVectors(VectorSource):
 class NoVectors(VectorSource):
     """Vectors that are neither on the server nor in a folder that was given: every use is an error."""
 
+    text_encoder = None
+
     def __init__(self, name: str) -> None:
         self._error = UsageError(
             f"{name!r} was pushed without vectors; give the folder of the index to search them with FAISS "
@@ -119,6 +132,10 @@ class NoVectors(VectorSource):
         )
 
     def near_pair(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
+        """Raises UsageError."""
+        raise self._error
+
+    def near_text(self, vector: Floats, k: int, restriction: Restriction, *, show: bool) -> Steps[list[Seen]]:
         """Raises UsageError."""
         raise self._error
 
@@ -144,7 +161,7 @@ class NoVectors(VectorSource):
 class _Search:
     """What one vector search asks for. `grouped` where no figure can come twice."""
 
-    field: Literal["embedding.pair", "embedding.image"]
+    field: Literal["embedding.pair", "embedding.image", "embedding.text"]
     vector: Floats
     filters: Sequence[Query]
     oversample: float | None
