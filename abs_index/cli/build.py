@@ -31,8 +31,10 @@ from abs_index.cli.options import (
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
+    from abs_index.corpus.figure_text import FigureReader
     from abs_index.indexing.build import BuildOptions
     from abs_index.indexing.summary import BuildSummary
+    from abs_index.recipe import FigureTextSettings
 
 
 def build(
@@ -46,6 +48,23 @@ def build(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Embed everything again: for another model, or a damaged index.")
     ] = False,
+    figure_text: Annotated[
+        bool | None,
+        typer.Option(
+            "--figure-text/--no-figure-text",
+            help="Read the words in figures; needs the extra [figure-text]. Left out, the recipe says.",
+            show_default=False,
+        ),
+    ] = None,
+    text_vectors: Annotated[
+        bool | None,
+        typer.Option(
+            "--text-vectors/--no-text-vectors",
+            help="Make vectors of texts, for `search --mode semantic` and `hybrid`; needs the extra [semantic]. "
+            "Left out, an index that has them gets what is missing.",
+            show_default=False,
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 where anything of the corpus was refused.")
     ] = False,
@@ -63,10 +82,18 @@ def build(
     exactly what the corpora hold. A build that was stopped goes on where it was. Searches see the last finished build
     until the new one is finished. With --elasticsearch, the finished index is pushed there too, as by `abs-index push`.
 
+    With --figure-text, the words in each figure are read once and can be searched, as in `figure_text:"cell wall"`.
+    An index that was built without gets them, and keeps them where the option is left out later.
+
+    With --text-vectors, figures can be searched by what their texts mean. An index that was built without gets them,
+    without anything else being embedded again; with --rebuild, name the option again.
+
     Example:
 
         abs-index build articles/ books.zip --index figures
         abs-index build articles/ --index figures --model my-model --rebuild
+        abs-index build articles/ --index figures --figure-text
+        abs-index build articles/ --index figures --text-vectors
         abs-index build articles/ --index figures --elasticsearch http://localhost:9200
     """
     from dataclasses import asdict, replace
@@ -75,7 +102,10 @@ def build(
     from abs_index.recipe import load_recipe
 
     settings = load_recipe(recipe)
-    options = BuildOptions(rebuild=rebuild, workers=workers, corpus=settings.corpus)
+    reader = _reader(settings.figure_text, figure_text)
+    options = BuildOptions(
+        rebuild=rebuild, workers=workers, corpus=settings.corpus, reader=reader, text_vectors=text_vectors
+    )
     if batch_size is not None:
         options = replace(options, batch_size=batch_size)
     report = None
@@ -93,6 +123,14 @@ def build(
     elif report:
         push.show(report)
     raise typer.Exit(max(_exit_code(summary, strict=strict), push.exit_code(report) if report else 0))
+
+
+def _reader(settings: FigureTextSettings, wanted: bool | None) -> FigureReader | None:
+    if not (settings.enabled if wanted is None else wanted):
+        return None
+    from abs_index.corpus.figure_text import RapidReader
+
+    return RapidReader(settings)
 
 
 def _cluster(url: str | None, *, insecure: bool) -> AbstractContextManager[Elasticsearch | None]:
@@ -113,7 +151,8 @@ def _build(
     how = "the same command without --rebuild" if options.rebuild else "the same command"
     with console.resumable(f"run {how} again to go on"):
         expected = expected_documents(corpora, options.corpus)
-        with console.progress("building", unit="documents", quiet=quiet) as advance:
+        title = "building and reading figures" if options.reader else "building"
+        with console.progress(title, unit="documents", quiet=quiet) as advance:
             return build_index(
                 corpora,
                 index,
@@ -138,6 +177,8 @@ def _print(summary: BuildSummary) -> None:
     table = console.summary_table()
     table.add_row("documents", f"{summary.documents:,}", str(summary.changes))
     table.add_row("figures", f"{summary.figures:,}", f"{summary.images:,} with an image")
+    if summary.changes.read:
+        table.add_row("  read", f"{summary.changes.read:,}", f"{summary.changes.words:,} words found in them")
     table.add_row("pairs", f"{summary.pairs:,}")
     for label, count in summary.labels.items():
         table.add_row(f"  {label}", f"{count:,}", f"{count / summary.pairs:.0%}" if summary.pairs else "")

@@ -12,7 +12,21 @@ from typing import Annotated, Any
 
 import typer
 
-from abs_index.cli import build, enrich, es, export, models, predict, push, report, reproduce, sample, search, stats, train
+from abs_index.cli import (
+    build,
+    enrich,
+    es,
+    export,
+    models,
+    predict,
+    push,
+    report,
+    reproduce,
+    sample,
+    search,
+    stats,
+    train,
+)
 from abs_index.errors import AbsIndexError, UsageError
 
 DEBUG = "ABS_INDEX_DEBUG"

@@ -48,6 +48,10 @@ def predict(
     image: Annotated[Path, typer.Argument(help="Image file.", metavar="IMAGE", show_default=False)],
     text: Annotated[str, typer.Option("--text", help="Its caption, or a paragraph about it.", show_default=False)],
     role: Annotated[TextRole, typer.Option("--role", help="What the text is to the image.")] = TextRole.CAPTION,
+    figure_text: Annotated[
+        bool,
+        typer.Option("--figure-text", help="Read the words in the image first; needs the extra [figure-text]."),
+    ] = False,
     model: ModelOption = "default",
     device: DeviceOption = Device.AUTO,
     json: JsonOption = False,
@@ -69,24 +73,36 @@ def predict(
     except OSError as error:
         raise UsageError(f"{image}: cannot be read: {error.strerror}") from None
     try:
+        words = _read_words(content) if figure_text else None
         network = load_model(model, device=device.value)
         pixels = network.preprocess(decode_image(content, target=network.info.image_size).image)
     except RejectedError as error:
         raise RejectedError(f"{image}: {error.reason}", error.detail) from None
-    said = network.encode_pairs(network.encode_images(pixels[None]), [" ".join(text.split())], [role.value])
+    features = network.encode_images(pixels[None])
+    said = network.encode_pairs(features, [" ".join(text.split())], [role.value], [words or ""])
     abs_prob = dict(zip(ABS, said.abs_prob[0].tolist(), strict=True))
     kind_prob = dict(zip(KINDS, said.kind_prob[0].tolist(), strict=True))
     cmi = float(said.cmi[0])
     best_abs, best_kind = max(abs_prob, key=lambda one: abs_prob[one]), max(kind_prob, key=lambda one: kind_prob[one])
     if json:
         found = {"abs": best_abs, "abs_prob": abs_prob, "kind": best_kind, "kind_prob": kind_prob, "cmi": cmi}
-        console.write_json(found)
+        console.write_json(found | ({} if words is None else {"figure_text": words}))
         return
     console.write(best_abs)
     for label, probability in abs_prob.items():
         console.write(f"  {probability:6.1%}  {label}")
     console.write(f"kind: {best_kind} ({kind_prob[best_kind]:.1%})")
     console.write(f"cmi: {cmi:.2f}")
+    if words is not None:
+        console.write(f"words in the image: {words or 'none'}")
+
+
+def _read_words(content: bytes) -> str:
+    from abs_index.corpus.figure_text import RapidReader
+    from abs_index.corpus.images import decode_image
+    from abs_index.recipe import FigureTextSettings
+
+    return RapidReader(FigureTextSettings()).read(decode_image(content).image)
 
 
 def evaluate(
