@@ -1,6 +1,7 @@
 """`abs-index build`: documents to a published index, only what changed, on one machine.
 
-    read ─→ known? ─→ load, read words (threads) ─→ image network ─→ pair network ─→ write ─→ publish
+    read ─→ known? ─→ load, read words (threads) ─→ image network ─→ pair network ─→ write
+    ─→ vectors of texts, where they are wanted ─→ publish
 
 Each arrow is a bounded queue, so that memory does not grow with the corpus. The table is committed every few seconds;
 a build that was killed goes on where the last commit ended.
@@ -28,7 +29,7 @@ from abs_index.corpus.figure_text import FigureReader
 from abs_index.corpus.folder import FolderFiles
 from abs_index.corpus.read import read_sources
 from abs_index.errors import CorpusError, NotAnIndexError
-from abs_index.indexing import encode, table
+from abs_index.indexing import encode, table, text_vectors
 from abs_index.indexing.amend import amend
 from abs_index.indexing.clock import Clock
 from abs_index.indexing.encode import Job, Loaded, Task
@@ -41,6 +42,7 @@ from abs_index.indexing.records import Record, RefusedFile, batches_of, storable
 from abs_index.indexing.summary import BuildSummary, Changes, summarise
 from abs_index.indexing.table import Table
 from abs_index.model.base import ImageFeatures, PairModel, Pixels
+from abs_index.model.text_encoder import TextEncoder, load_text_encoder
 from abs_index.recipe import CorpusSettings
 
 Found = tuple[str, Document | Reject]
@@ -55,12 +57,14 @@ _DOCUMENT_SUFFIXES = (".xml", ".nxml", ".jats", ".cnxml", ".html", ".htm", ".xht
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """How a build runs. None of it changes what the index holds, except `corpus`, the limits for untrusted input, and
-    `reader`, which reads the words in figures; where it is None, those that the index has are kept.
+    """How a build runs. None of it changes what the index holds, except `corpus`, the limits for untrusted input,
+    `reader`, which reads the words in figures (where it is None, those that the index has are kept), and
+    `text_vectors`: whether the index has vectors of texts, for search by meaning (where it is None, an index that has
+    some gets those that are missing, and another gets none).
 
     `batch_size` counts images a call of the network; `workers` threads decode them, one a core where it is None.
     `rebuild` embeds everything again, for another model or after damage. A commit is made every `rows_a_commit` rows
-    of the table, or 15 seconds.
+    of the table, or 15 seconds. `text_encoder` makes the vectors of texts; None takes that of the extra [semantic].
     """
 
     batch_size: int = 32
@@ -69,6 +73,8 @@ class BuildOptions:
     rows_a_commit: int = 2000
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
     reader: FigureReader | None = None
+    text_vectors: bool | None = None
+    text_encoder: TextEncoder | None = None
 
 
 def build_index(
@@ -101,7 +107,8 @@ def index_documents(
     KeyboardInterrupt is raised; the next call goes on from there.
 
     Raises NotAnIndexError (`folder` holds something else), IndexLockedError, ModelMismatchError, DamagedIndexError,
-    StorageError, and what reading `documents` raises; then nothing is removed or published.
+    StorageError, MissingExtraError (vectors of texts), and what reading `documents` raises; then nothing is removed or
+    published.
     """
     options = options or BuildOptions()
     start = time.perf_counter()
@@ -115,10 +122,11 @@ def index_documents(
             before = before if options.rebuild else known_texts(folder, target)
             texts = FigureTexts(target, before, options.reader, options.corpus, clock)
             known = target.fingerprints()
+            encoder = _text_encoder(target, options)
         with closing(_records(documents, known, texts, model, options, changes, clock)) as records:
             _write(records, _Writer(target, clock, options.rows_a_commit), changes, progress or (lambda done: None))
         changes.read, changes.words = texts.read, texts.words
-        _finish(target, known, changes, clock)
+        _finish(target, known, encoder, options, changes, clock)
     return summarise(target, changes, clock.seconds, time.perf_counter() - start)
 
 
@@ -315,11 +323,32 @@ def _interruption() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _finish(target: Table, removed: dict[str, str], changes: Changes, clock: Clock) -> None:
-    """The corpus was read to its end: drops what is no longer there, and publishes."""
+def _text_encoder(target: Table, options: BuildOptions) -> TextEncoder | None:
+    """What makes the vectors of texts, loaded before the long work begins; None where none are made."""
+    wanted = options.text_vectors
+    if not (text_vectors.encoder_of(target) is not None if wanted is None else wanted):
+        return None
+    return options.text_encoder or load_text_encoder(threads=options.workers)
+
+
+def _finish(
+    target: Table,
+    removed: dict[str, str],
+    encoder: TextEncoder | None,
+    options: BuildOptions,
+    changes: Changes,
+    clock: Clock,
+) -> None:
+    """The corpus was read to its end: drops what is no longer there, makes what is missing, and publishes."""
     changes.removed = sum(not before.startswith(_REFUSED) for before in removed.values())
     with clock.stage("write"):
         target.delete_documents(removed)
+        if options.text_vectors is False:
+            text_vectors.drop(target)
+    if encoder is not None:
+        with clock.stage("text vectors"):
+            changes.meant = text_vectors.fill(target, encoder)
+    with clock.stage("write"):
         if target.version != target.published_version:
             target.compact()
     with clock.stage("publish"):

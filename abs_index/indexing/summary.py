@@ -17,7 +17,8 @@ class Changes:
     """Documents of this run, by what had to be done with them; `embedded` counts images that went through the network.
 
     `amended` counts documents that were as the table had them, but for the words in their figures. `refused` counts
-    files that were refused as a whole, `read` images in which words were looked for, and `words` those found there.
+    files that were refused as a whole, `read` images in which words were looked for, `words` those found there, and
+    `meant` texts that got a vector for search by meaning.
     """
 
     new: int = 0
@@ -29,6 +30,7 @@ class Changes:
     embedded: int = 0
     read: int = 0
     words: int = 0
+    meant: int = 0
 
     def __str__(self) -> str:
         amended = f"{self.amended} read for words, " if self.amended else ""

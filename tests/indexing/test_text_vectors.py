@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from abs_index.errors import MissingExtraError
 from abs_index.indexing import text_vectors
+from abs_index.indexing.build import BuildOptions, build_index
 from abs_index.indexing.publish import publish
 from abs_index.indexing.structures import Structures
 from abs_index.indexing.table import Table
 from abs_index.model.base import Floats
+from tests.fakes import FakeModel, write_corpus
 from tests.meanings import FakeTextEncoder
 from tests.search.tables import DOCUMENTS, INFO, DocumentRow, FigureRow, PairRow, append
 
@@ -114,3 +117,36 @@ def test_published_beside_the_others_and_gone_when_dropped(table: Table) -> None
     without = Structures.open(table.folder)
     assert without.text_vectors is None
     without.close()
+
+
+# as a stage of a build
+
+
+def test_a_build_makes_them_and_later_builds_keep_them_whole(tmp_path: Path) -> None:
+    corpus, folder, model = write_corpus(tmp_path / "corpus", documents=2), tmp_path / "index", FakeModel()
+    encoder = FakeTextEncoder()
+    with_vectors = BuildOptions(workers=1, text_vectors=True, text_encoder=encoder)
+    build_index([corpus], folder, model)
+    images = model.images_seen
+
+    first = build_index([corpus], folder, model, options=with_vectors)
+    assert (first.changes.meant, first.changes.embedded) == (first.pairs, 0)
+    write_corpus(corpus, documents=3)
+    later = build_index([corpus], folder, model, options=BuildOptions(workers=1, text_encoder=encoder))
+    assert later.changes.meant == later.pairs - first.pairs > 0
+    assert model.images_seen == images + later.changes.embedded
+    assert all(vector.shape == (encoder.info.dim,) for vector in vectors(Table.open_published(folder)).values())
+
+    build_index([corpus], folder, model, options=BuildOptions(workers=1, text_vectors=False))
+    assert text_vectors.encoder_of(Table.open_published(folder)) is None
+
+
+def test_a_build_without_the_extra_fails_before_it_embeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abs_index.model.text_encoder.find_spec", lambda name: None)
+    model = FakeModel()
+    with pytest.raises(MissingExtraError, match=r"\[semantic\]"):
+        build_index(
+            [write_corpus(tmp_path / "corpus", documents=1)], tmp_path / "index", model,
+            options=BuildOptions(text_vectors=True),
+        )  # fmt: skip
+    assert model.images_seen == 0
