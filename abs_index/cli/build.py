@@ -182,6 +182,8 @@ def _print(summary: BuildSummary) -> None:
     table.add_row("pairs", f"{summary.pairs:,}")
     for label, count in summary.labels.items():
         table.add_row(f"  {label}", f"{count:,}", f"{count / summary.pairs:.0%}" if summary.pairs else "")
+    if summary.changes.meant:
+        table.add_row("texts", f"{summary.changes.meant:,}", "got a vector of what they mean")
     table.add_row("rejects", f"{sum(summary.rejects.values()):,}", "see `abs-index rejects`" if summary.rejects else "")
     for reason, count in summary.rejects.items():
         table.add_row(f"  {reason}", f"{count:,}")
