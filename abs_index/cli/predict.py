@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from abs_index.labels import ABS, KINDS
 
 if TYPE_CHECKING:
     from abs_index.training.evaluation import ClassScore, Evaluation
+    from abs_index.training.labelled import LabelledPair
 
 ModelOption = Annotated[
     str, typer.Option("--model", help="Name of a shipped model, or the folder of one.", metavar="NAME|DIR")
@@ -123,6 +124,14 @@ def evaluate(
     agreed: Annotated[
         bool, typer.Option("--agreed", help="Only pairs that a second pass gave the same label.")
     ] = False,
+    figure_text: Annotated[
+        bool,
+        typer.Option("--figure-text", help="Read the words in the images first; needs the extra [figure-text]."),
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="Keeps the words in the images here, for the next time.", metavar="DIR"),
+    ] = None,
     model: ModelOption = "default",
     device: DeviceOption = Device.AUTO,
     json: JsonOption = False,
@@ -136,6 +145,7 @@ def evaluate(
     Example:
 
         abs-index evaluate labels.jsonl --root corpora/ --split test --draw active --agreed
+        abs-index evaluate labels.jsonl --root corpora/ --split test --figure-text --cache words/
     """
     from dataclasses import asdict
 
@@ -151,12 +161,23 @@ def evaluate(
     )
     pairs = read_labels(labels, folder, chosen)
     network = load_model(model, device=device.value)
+    words = _read_figures(pairs, folder, cache, quiet) if figure_text else None
     with console.progress("evaluating", quiet=quiet) as advance:
-        result = score_model(network, pairs, folder, advance)
+        result = score_model(network, pairs, folder, advance, words)
     if json:
         console.write_json(asdict(result))
     else:
         print_evaluation(result)
+
+
+def _read_figures(pairs: Sequence[LabelledPair], folder: Path, cache: Path | None, quiet: bool) -> dict[str, str]:
+    from abs_index.corpus.figure_text import RapidReader
+    from abs_index.recipe import FigureTextSettings
+    from abs_index.training.figure_words import read_figure_words
+
+    with console.progress("reading words in figures", unit="images", quiet=quiet) as advance:
+        names = sorted({pair.image for pair in pairs})
+        return read_figure_words(RapidReader(FigureTextSettings()), names, folder, cache, advance)
 
 
 def print_evaluation(result: Evaluation) -> None:

@@ -94,9 +94,12 @@ def train(
     root = images or labels.parent
     pairs = read_labels(labels, root)
     note = console.stderr()
-    with console.progress("reading images", quiet=quiet) as advance:
+    bars = _two_bars(quiet, ("reading images", "images"), ("reading words in figures", "images"))
+    how = _GO_ON if cache else "no model was written; with --cache, what was done is kept"
+    with console.resumable(how), bars as (read, words):
         told = Progress(
-            images=advance,
+            images=read,
+            figures=words,
             epochs=None
             if quiet
             else lambda epoch, epochs, loss: note.print(f"epoch {epoch}/{epochs}: loss {loss:.3f}"),
@@ -253,6 +256,7 @@ def _train_regime(
     """The classifier of the paper."""
     with _training():
         from abs_index.training.classify import train_classifier
+        from abs_index.training.paper_model import write_model
         from abs_index.training.steps import StepProgress
     from dataclasses import asdict
 
@@ -273,7 +277,8 @@ def _train_regime(
             device=device.value,
             progress=StepProgress(advance, _note(quiet)),
         )
-    console.stderr().print(f"wrote {output}", markup=False)
+        write_model(output, output / "model")
+    console.stderr().print(f"wrote {output}, and its model: {output / 'model'}", markup=False)
     if result and json:
         console.write_json(asdict(result))
     elif result:

@@ -61,23 +61,38 @@ class Evaluation:
 
 
 def evaluate(
-    model: PairModel, pairs: Sequence[LabelledPair], images: Path, advance: Advance | None = None
+    model: PairModel,
+    pairs: Sequence[LabelledPair],
+    images: Path,
+    advance: Advance | None = None,
+    words: Mapping[str, str] | None = None,
 ) -> Evaluation:
-    """Scores of a model on pairs whose images lie below `images`. Raises LabelsError for an image that is damaged."""
-    return score(predict_pairs(model, pairs, images, advance), pairs)
+    """Scores of a model on pairs whose images lie below `images`; `words` are those in the images, by their names.
+
+    Raises LabelsError for an image that is damaged.
+    """
+    return score(predict_pairs(model, pairs, images, advance, words), pairs)
 
 
 def predict_pairs(
-    model: PairModel, pairs: Sequence[LabelledPair], images: Path, advance: Advance | None = None
+    model: PairModel,
+    pairs: Sequence[LabelledPair],
+    images: Path,
+    advance: Advance | None = None,
+    words: Mapping[str, str] | None = None,
 ) -> PairPredictions:
     """Predictions in the order of the pairs; each image is read once, however many pairs it is in."""
     names = sorted({pair.image for pair in pairs})
     rows = {name: row for row, name in enumerate(names)}
-    return predict_known(model, pairs, encode_files(model, names, images, advance), rows)
+    return predict_known(model, pairs, encode_files(model, names, images, advance), rows, words)
 
 
 def predict_known(
-    model: PairModel, pairs: Sequence[LabelledPair], features: ImageFeatures, rows: Mapping[str, int]
+    model: PairModel,
+    pairs: Sequence[LabelledPair],
+    features: ImageFeatures,
+    rows: Mapping[str, int],
+    words: Mapping[str, str] | None = None,
 ) -> PairPredictions:
     """Predictions in the order of the pairs, where features are known; `rows` says where in them each image is."""
     answers = [
@@ -85,6 +100,7 @@ def predict_known(
             features.take([rows[pair.image] for pair in some]),
             [pair.text for pair in some],
             [pair.role for pair in some],
+            [words[pair.image] for pair in some] if words else None,
         )
         for some in _batches(pairs, 8 * _BATCH)
     ]

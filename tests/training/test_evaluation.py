@@ -98,6 +98,23 @@ def test_each_image_is_encoded_once_and_rows_keep_their_order(tmp_path: Path) ->
     assert evaluate(model, pairs, tmp_path).n == 300
 
 
+def test_words_in_the_figures_go_to_their_pairs(tmp_path: Path) -> None:
+    class Listener(FakeModel):
+        heard: list[str] | None = None
+
+        def encode_pairs(self, features, texts, roles, figure_texts=None):  # type: ignore[no-untyped-def]
+            self.heard = figure_texts
+            return super().encode_pairs(features, texts, roles, figure_texts)
+
+    for name in "xy":
+        Image.new("RGB", (9, 9)).save(tmp_path / f"{name}.png")
+    pairs, model = [pair(0, image="y.png"), pair(0, image="x.png"), pair(1, image="y.png")], Listener()
+    evaluate(model, pairs, tmp_path, words={"x.png": "wheel", "y.png": "pump"})
+    assert model.heard == ["pump", "wheel", "pump"]
+    evaluate(model, pairs, tmp_path)
+    assert model.heard is None
+
+
 def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(LabelsError, match=r"x: "):
