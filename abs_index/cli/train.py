@@ -172,6 +172,10 @@ def classifier(
         ),
     ] = 0.15,
     seed: Annotated[int, typer.Option("--seed", help="Of the order of the pairs, and of what is cut off.")] = 1,
+    figure_text: Annotated[
+        bool,
+        typer.Option("--figure-text", help="Read the words in the images first; needs the extra [figure-text]."),
+    ] = False,
     regime: Annotated[
         Regime | None,
         typer.Option(
@@ -217,13 +221,18 @@ def classifier(
     with _training():
         from abs_index.training.finetune import FineTuneProgress, FineTuning, fine_tune
         from abs_index.training.steps import StepProgress
+    from abs_index.corpus.figure_text import RapidReader
+    from abs_index.recipe import FigureTextSettings
     from abs_index.training.labelled import read_labels
 
     pairs = read_labels(labels, root)
+    reader = RapidReader(FigureTextSettings()) if figure_text else None
     settings = FineTuning(epochs, learning_rate, batch_size, validation, seed)
     with console.resumable(_GO_ON), _two_bars(quiet, ("reading", "images"), ("training", "steps")) as (read, advance):
         told = FineTuneProgress(read, StepProgress(advance, _note(quiet)))
-        result = fine_tune(model, pairs, root, output, settings, device=device.value, progress=told)
+        result = fine_tune(
+            model, pairs, root, output, settings, figure_reader=reader, device=device.value, progress=told
+        )
     console.stderr().print(f"wrote {output}", markup=False)
     if json:
         console.write_json(result)
@@ -231,7 +240,7 @@ def classifier(
         _print_tuned(result)
 
 
-_FINE_TUNING = ("model", "epochs", "learning_rate", "batch_size", "validation", "seed")
+_FINE_TUNING = ("model", "epochs", "learning_rate", "batch_size", "validation", "seed", "figure_text")
 
 
 def _refuse(context: typer.Context, why: str, names: tuple[str, ...]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from abs_index.corpus.figure_text import FigureReader
 from abs_index.errors import ModelError, UsageError
 from abs_index.model.base import ImageFeatures, PairModel
 from abs_index.model.folder import ModelFolder, find_model, open_folder
@@ -27,7 +28,8 @@ from abs_index.networks.runtime import load_networks
 from abs_index.recipe import Recipe, ScheduleSettings
 from abs_index.training.checkpoint import read_tensors, write_tensors
 from abs_index.training.choose import calibrate, choose_kernel, choose_way, trained_weights
-from abs_index.training.evaluation import Advance, encode_files, predict_known, score
+from abs_index.training.evaluation import Advance, Evaluation, encode_files, predict_known, score
+from abs_index.training.figure_words import read_figure_words
 from abs_index.training.finetune_task import FineTuneTask, Network, fix_parts
 from abs_index.training.fit import PairData
 from abs_index.training.held_out import split_pairs
@@ -59,7 +61,7 @@ class FineTuning:
 
 @dataclass(frozen=True, slots=True)
 class FineTuneProgress:
-    """Whom to tell: of images whose features are ready, and of steps."""
+    """Whom to tell: of images that are read, and of steps."""
 
     images: Advance | None = None
     steps: StepProgress = field(default_factory=StepProgress)
@@ -72,13 +74,14 @@ def fine_tune(
     output: Path,
     settings: FineTuning | None = None,
     *,
+    figure_reader: FigureReader | None = None,
     device: str = "cpu",
     progress: FineTuneProgress | None = None,
 ) -> FineTuned:
     """Trains a model (a shipped one, a folder, or of the hub) further and writes a new folder, whole or not at all.
 
     Until then, all is in a folder beside it (`output`.training): the same call again goes on where the last one was
-    stopped. Test pairs are never looked at.
+    stopped. Test pairs are never looked at. `figure_reader` reads the words in the figures, for a model that does.
 
     Raises UsageError for a model or device that does not exist or an `output` that holds something, LabelsError where
     there is nothing to learn or to decide by, ModelError where the model cannot be read or written, AbsIndexError where
@@ -87,19 +90,16 @@ def fine_tune(
     chosen, tell, where = settings or FineTuning(), progress or FineTuneProgress(), find_device(device)
     base = open_folder(find_model(model))
     with _work_folder(output) as work:
+        image, pair = load_networks(base)
         training, validation = split_pairs(pairs, chosen.validation, chosen.seed)
         _note_split(tell, training, validation)
         old = load_model(base.path, device=where.type)
-        features, rows = _features(old, [*training, *validation], images, work, tell.images)
-        image, pair = load_networks(base)
-        contexts = torch.from_numpy(features.context)
-        learnt, judged = (
-            PairData.make(some, contexts, rows, base.inputs, base.recipe) for some in (training, validation)
-        )
+        known = _look_at(old, [*training, *validation], images, work, figure_reader, tell.images)
+        learnt, judged = known.data(base, training), known.data(base, validation)
         fix_parts(pair)
         weights = trained_weights(pair)
         schedule = _schedule(base.recipe, chosen, len(training))
-        folder = work / identify(base.info.fingerprint, repr(schedule), *_lines(training))
+        folder = work / identify(base.info.fingerprint, repr(schedule), *known.describe(training))
         _train(pair, learnt, base.recipe, schedule, folder, where, tell.steps)
         way = choose_way(pair, weights, judged)
         kernel, share = "not there", 0.0
@@ -108,11 +108,10 @@ def fine_tune(
         calibrate(pair, judged)
         part = work / "model"
         _export(base, image, pair, share, output.name, part)
-        new = load_model(part, device="cpu")
-        before, after = (score(predict_known(one, validation, features, rows), validation) for one in (old, new))
+        before, after = (known.score(one, validation) for one in (old, load_model(part, device="cpu")))
         result = FineTuned(before, after, way, kernel, share)
-        card = describe(base, output.name, result, training, validation, _settings(schedule, chosen))
-        _finish(part, output, card)
+        said = _settings(schedule, chosen, figure_reader is not None)
+        _finish(part, output, describe(base, output.name, result, training, validation, said))
     return result
 
 
@@ -138,20 +137,49 @@ def _note_split(tell: FineTuneProgress, training: Sequence[LabelledPair], valida
         tell.steps.note(f"{len(training):,} pairs to learn from, {len(validation):,}{cut or ' of split validation'}")
 
 
-def _features(
-    model: PairModel, pairs: Sequence[LabelledPair], images: Path, work: Path, advance: Advance | None
-) -> tuple[ImageFeatures, dict[str, int]]:
-    """Features of the images of pairs, and where in them each image is; from a file, where the training was stopped."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the images of labelled pairs: features, with the row of each name, and the words in them."""
+
+    features: ImageFeatures
+    rows: dict[str, int]
+    words: dict[str, str] | None
+
+    def data(self, base: ModelFolder, pairs: Sequence[LabelledPair]) -> PairData:
+        """Pairs for the network of a model."""
+        words = [self.words[pair.image] for pair in pairs] if self.words is not None else None
+        contexts = torch.from_numpy(self.features.context)
+        return PairData.make(pairs, contexts, self.rows, base.inputs, base.recipe, words)
+
+    def describe(self, pairs: Sequence[LabelledPair]) -> list[str]:
+        """All that a training on these pairs hangs on."""
+        return [f"{pair.model_dump_json()}\n{(self.words or {}).get(pair.image)}" for pair in pairs]
+
+    def score(self, model: PairModel, pairs: Sequence[LabelledPair]) -> Evaluation:
+        """Scores of a model whose image network is the same."""
+        return score(predict_known(model, pairs, self.features, self.rows, self.words), pairs)
+
+
+def _look_at(
+    model: PairModel,
+    pairs: Sequence[LabelledPair],
+    images: Path,
+    work: Path,
+    figure_reader: FigureReader | None,
+    advance: Advance | None,
+) -> _Known:
+    """Reads the images of pairs; what was read before the training was stopped is taken from files."""
     names = sorted({pair.image for pair in pairs})
     rows = {name: row for row, name in enumerate(names)}
+    words = read_figure_words(figure_reader, names, images, work, advance) if figure_reader else None
     key = identify(model.info.fingerprint, *(file_digest(images / name) for name in names))
     path = work / f"features-{key}.safetensors"
     if not path.is_file():
         features = encode_files(model, names, images, advance)
         tensors = {"embedding": features.embedding, "context": features.context}
         write_tensors(path, {name: torch.from_numpy(value) for name, value in tensors.items()}, {})
-    known, _ = read_tensors(path)
-    return ImageFeatures(known["embedding"].numpy(), known["context"].numpy()), rows
+    read, _ = read_tensors(path)
+    return _Known(ImageFeatures(read["embedding"].numpy(), read["context"].numpy()), rows, words)
 
 
 def _schedule(recipe: Recipe, chosen: FineTuning, pairs: int) -> ScheduleSettings:
@@ -175,7 +203,7 @@ def _small_rate(recipe: Recipe) -> float:
     return recipe.reader.learning_rate / 2 if recipe.reader else recipe.training.learning_rate / 10
 
 
-def _settings(schedule: ScheduleSettings, chosen: FineTuning) -> dict[str, object]:
+def _settings(schedule: ScheduleSettings, chosen: FineTuning, figures: bool) -> dict[str, object]:
     """What the card says about the training."""
     return {
         "epochs": chosen.epochs,
@@ -184,6 +212,7 @@ def _settings(schedule: ScheduleSettings, chosen: FineTuning) -> dict[str, objec
         "learning rate": schedule.learning_rate,
         "weight decay": schedule.weight_decay,
         "seed": chosen.seed,
+        "words in the figures": "read" if figures else "not read",
     }
 
 
@@ -199,12 +228,8 @@ def _train(
     """The folder has the name of all that the training hangs on, so that one of other labels is none to go on with."""
     folder.mkdir(exist_ok=True)
     torch.manual_seed(schedule.seed)
-    train_steps(FineTuneTask(network, data, recipe.training), schedule, folder, folder.name, device, progress)
+    train_steps(FineTuneTask(network, data, recipe), schedule, folder, folder.name, device, progress)
     network.cpu().eval()
-
-
-def _lines(pairs: Sequence[LabelledPair]) -> list[str]:
-    return [pair.model_dump_json() for pair in pairs]
 
 
 def _export(base: ModelFolder, image: ImageNetwork, pair: Network, share: float, name: str, folder: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from abs_index.model.vocabulary import PAD
 from abs_index.networks.pair import PairNetwork, PairOutput
 from abs_index.networks.reader import ReaderNetwork
-from abs_index.recipe import TrainingSettings
+from abs_index.recipe import Recipe
 from abs_index.training.fit import PairData, pair_loss
 from abs_index.training.steps import Advice
 
@@ -57,9 +57,10 @@ class FineTuneTask:
 
     advice = Advice("try a smaller --learning-rate; no model was written", "take --device cpu")
 
-    def __init__(self, network: Network, data: PairData, settings: TrainingSettings) -> None:
+    def __init__(self, network: Network, data: PairData, recipe: Recipe) -> None:
         self.network = network
-        self._data, self._settings = data, settings
+        self._data, self._settings = data, recipe.training
+        self._missed = recipe.reader.missed_figures if recipe.reader else 0.0
 
     def __len__(self) -> int:
         return len(self._data)
@@ -71,7 +72,7 @@ class FineTuneTask:
     def losses(self, batch: PairExamples) -> Mapping[str, Tensor]:
         """`loss`: the mean loss of the pairs, for each of them (N,), summed over the members."""
         rows = torch.arange(len(batch), device=batch.data.row.device)
-        said = member_answers(self.network, *batch.data.inputs(rows))
+        said = member_answers(self.network, *batch.data.inputs(rows), missed=self._missed)
         loss = torch.stack([pair_loss(one, batch.data, rows, self._settings) for one in said]).sum()
         return {"loss": loss.expand(len(batch))}
 
@@ -83,19 +84,31 @@ def fix_parts(network: Network) -> None:
         network.fix_first_layers()
 
 
-def member_answers(network: Network, context: Tensor, words: Tensor, facts: Tensor) -> list[PairOutput]:
-    """What each network of an ensemble says, since each learns on its own. A kernel machine has no part in it."""
+def member_answers(
+    network: Network, context: Tensor, words: Tensor, facts: Tensor, missed: float = 0.0
+) -> list[PairOutput]:
+    """What each network of an ensemble says, since each learns on its own. A kernel machine has no part in it.
+
+    A reader sees a share `missed` of the pairs as if nobody had read their figures, so that it can do without.
+    """
     if isinstance(network, ReaderNetwork):
-        return [network.answer(context, words, facts)]
+        blind = (torch.rand(len(words)) < missed).to(words.device)
+        return [network.answer(context, *network.without_figures(words, facts, blind))]
     told = network.tell(words, facts)
     return [member(network.vectors, context, words, told) for member in network.members]
 
 
 @torch.inference_mode()
-def raw_answers(network: Network, data: PairData) -> PairOutput:
-    """Raw answers of the whole network for all pairs, in their order."""
+def raw_answers(network: Network, data: PairData, figures: bool = True) -> PairOutput:
+    """Raw answers of the whole network for all pairs, in their order. Without `figures`, a reader is not told the words
+    in them."""
     network.eval()
     order = (data.words != PAD).sum(1).argsort(stable=True)
-    parts = [network.answer(*data.inputs(rows)) for rows in order.split(_CHUNK)]
+    parts = []
+    for rows in order.split(_CHUNK):
+        context, words, facts = data.inputs(rows)
+        if isinstance(network, ReaderNetwork) and not figures:
+            words, facts = network.without_figures(words, facts, torch.ones(len(rows), dtype=torch.bool))
+        parts.append(network.answer(context, words, facts))
     place = order.argsort()
     return PairOutput(*(torch.cat([getattr(part, one.name) for part in parts])[place] for one in fields(PairOutput)))
