@@ -132,7 +132,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         for row in rows:
             axes.dots([row["ratio_to_bare"]], [row[name]["accuracy"]], colour, 6)
             axes.note(row["ratio_to_bare"], row[name]["accuracy"], f"  {row['model']} ({name})", size=12)
-    canvas.image().save(path)
+    canvas.finish().save(path)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
