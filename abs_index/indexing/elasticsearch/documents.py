@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
 
 from abs_index.indexing import text_vectors
 from abs_index.indexing.figures import FigureStream
@@ -46,7 +48,10 @@ class PairDocument:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What one document of the corpus has on the cluster, or should have: `fingerprint`, and how many pairs."""
+    """What one document of the corpus has on the cluster, or should have: `fingerprint`, and how many pairs.
+
+    The fingerprint is that of the table, and a hash of the words in figures where there are some.
+    """
 
     fingerprint: str
     pairs: int
@@ -58,8 +63,25 @@ def versions(table: Table) -> dict[str, Version]:
     for batch in table.batches("pair", ["document"], 8192):
         for counted in batch["document"].value_counts().to_pylist():
             counts[counted["values"]] = counts.get(counted["values"], 0) + counted["counts"]
-    fingerprints = table.fingerprints()
-    return {document: Version(fingerprints.get(document, ""), pairs) for document, pairs in counts.items()}
+    fingerprints, words = table.fingerprints(), _words_in_figures(table)
+    return {
+        document: Version(fingerprints.get(document, "") + words.get(document, ""), pairs)
+        for document, pairs in counts.items()
+    }
+
+
+def _words_in_figures(table: Table) -> dict[str, str]:
+    """Of documents in whose figures words were read, a hash of these, whatever their order.
+
+    The document's own fingerprint does not know them: they may be read at any later time.
+    """
+    found: dict[str, int] = {}
+    for batch in table.batches("figure", ["document", "figure", "figure_text"], _ROWS):
+        for row in batch.filter(pc.field("figure_text").is_valid()).to_pylist():
+            if row["figure_text"]:
+                one = xxhash.xxh3_64_intdigest(f"{row['figure']}\0{row['figure_text']}".encode())
+                found[row["document"]] = found.get(row["document"], 0) ^ one
+    return {document: f"+{value:016x}" for document, value in found.items()}
 
 
 class Documents:
