@@ -144,12 +144,14 @@ def test_no_index(tmp_path: Path) -> None:
         Table.open(tmp_path)
 
 
-def test_another_format_version(index: Path) -> None:
+@pytest.mark.parametrize("version", ["1", "99"])
+def test_another_format_version_is_one_line_that_says_what_to_do(index: Path, version: str) -> None:
     schema = table_schema(MODEL)
-    later = schema.with_metadata({**schema.metadata, b"abs_index.format": b"99"})
-    lance.write_dataset(pa.Table.from_batches([], later), str(index / "table.lance"))
-    with pytest.raises(NotAnIndexError, match=r"format version 99.*reads version 2"):
+    other = schema.with_metadata({**schema.metadata, b"abs_index.format": version.encode()})
+    lance.write_dataset(pa.Table.from_batches([], other), str(index / "table.lance"))
+    with pytest.raises(NotAnIndexError, match=rf"format version {version}, .*reads version 2; .*--rebuild") as caught:
         Table.open(index)
+    assert "\n" not in str(caught.value)
     assert Table.create(index, MODEL).count() == 0
 
 
