@@ -104,7 +104,7 @@ def enrich(
     """Label the figures of an Elasticsearch index that is already there.
 
     Reads the documents, predicts for each image and its text which is more abstract and what kind of image it is, and
-    writes the fields abs, abs_prob, kind and kind_prob beside the image. All else stays as it is. A run that was
+    writes the fields abs, abs_prob, kind, kind_prob and cmi beside the image. All else stays as it is. A run that was
     stopped goes on where it was; a later run does what is new or has changed.
 
     Example:

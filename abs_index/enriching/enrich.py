@@ -264,7 +264,8 @@ class _Run:
             self.summary.unchanged += 1
             return
         row = {"document": document.id, "place": element.place, "image": element.image, "text": element.text[:_TEXT]}
-        self.summary.add_label(row | {name: element.labels[name] for name in ("abs", "abs_prob", "kind", "kind_prob")})
+        said = {name: element.labels[name] for name in ("abs", "abs_prob", "kind", "kind_prob", "cmi")}
+        self.summary.add_label(row | said)
 
     def _reject(self, document: UserDocument, element: Element | None, reason: str, detail: str = "") -> None:
         self.summary.add_reject(reason)

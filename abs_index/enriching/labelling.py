@@ -28,7 +28,7 @@ from abs_index.labels import ABS, KINDS, Role
 from abs_index.model.base import Floats, PairModel
 from abs_index.recipe import CorpusSettings
 
-_VERSION = 1
+_VERSION = 2
 """Raised whenever the same input would give other labels, so that all are made again."""
 
 _WITH_VECTORS = "+vectors"
@@ -138,14 +138,14 @@ class Labeller:
             taken, [element.text for element in elements], [self._settings.role] * len(elements)
         )
         for at, element in enumerate(elements):
-            labels = _label(said.abs_prob[at], said.kind_prob[at])
+            labels = _label(said.abs_prob[at], said.kind_prob[at], float(said.cmi[at]))
             if element.mark.endswith(_WITH_VECTORS) and labels:
                 labels |= _vectors(embedding_pair=said.embedding[at], embedding_image=taken.embedding[at])
             yield element.mark, labels | ({SOURCE: element.mark} if labels else {})
 
 
-def _label(abs_prob: Floats, kind_prob: Floats) -> Json:
-    if not (np.isfinite(abs_prob).all() and np.isfinite(kind_prob).all()):
+def _label(abs_prob: Floats, kind_prob: Floats, cmi: float) -> Json:
+    if not (np.isfinite(abs_prob).all() and np.isfinite(kind_prob).all() and np.isfinite(cmi)):
         return {}
     kind = int(kind_prob.argmax())
     return {
@@ -153,6 +153,7 @@ def _label(abs_prob: Floats, kind_prob: Floats) -> Json:
         "abs_prob": {label: round(float(value), 6) for label, value in zip(ABS, abs_prob, strict=True)},
         "kind": KINDS[kind],
         "kind_prob": round(float(kind_prob[kind]), 6),
+        "cmi": round(cmi, 6),
     }
 
 

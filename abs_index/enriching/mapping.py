@@ -30,7 +30,8 @@ def label_fields(info: ModelInfo, *, vectors: bool) -> dict[str, Json]:
     """Names of the fields of labels and their definitions."""
     fields: dict[str, Json] = {"abs": {"type": "keyword"}}
     fields |= {f"abs_prob.{label}": {"type": "float"} for label in ABS}
-    fields |= {"kind": {"type": "keyword"}, "kind_prob": {"type": "float"}, SOURCE: {"type": "keyword"}}
+    fields |= {"kind": {"type": "keyword"}, "kind_prob": {"type": "float"}, "cmi": {"type": "float"}}
+    fields[SOURCE] = {"type": "keyword"}
     if vectors:
         fields["embedding_pair"] = _vector(info.pair_dim)
         fields["embedding_image"] = _vector(info.image_dim)

@@ -13,7 +13,7 @@ from tests.fakes import write_image
 
 Json = dict[str, Any]
 
-LABELS = {"abs", "abs_prob", "kind", "kind_prob", "abs_source"}
+LABELS = {"abs", "abs_prob", "kind", "kind_prob", "cmi", "abs_source"}
 KEYWORD, TEXT = {"type": "keyword"}, {"type": "text", "analyzer": "standard"}
 FIGURE = {"properties": {"path": KEYWORD, "caption": TEXT, "n": {"type": "long"}}}
 TITLE = {"title": TEXT, "year": {"type": "integer"}}

@@ -158,6 +158,7 @@ def test_labels_are_those_of_the_model(client: Elasticsearch, name: str, make: A
     said = model.encode_pairs(features, ["The heart of a frog."], ["caption"])
     assert [found["abs_prob"][label] for label in ABS] == pytest.approx(said.abs_prob[0], abs=1e-6)
     assert found["kind"] == KINDS[int(said.kind_prob[0].argmax())]
+    assert found["cmi"] == pytest.approx(said.cmi[0], abs=1e-6)
 
 
 ODD: Json = {
@@ -212,12 +213,12 @@ def test_fields_get_their_types_whatever_the_mapping_does_with_new_ones(
     }
     assert after == before
     assert added["abs"] == added["kind"] == added["abs_source"] == {"type": "keyword"}
-    assert added["kind_prob"] == {"type": "float"}
+    assert added["kind_prob"] == added["cmi"] == {"type": "float"}
     assert {name: field["type"] for name, field in added["abs_prob"]["properties"].items()} == dict.fromkeys(
         ABS, "float"
     )
     assert (added["embedding_pair"]["dims"], added["embedding_image"]["dims"]) == (PAIR_DIM, IMAGE_DIM)
-    assert len(summary.added_fields) == 9
+    assert len(summary.added_fields) == 10
     assert "figure.abs_prob.equal" in summary.added_fields
 
 
@@ -281,7 +282,7 @@ def test_dry_run_says_everything_and_writes_nothing(client: Elasticsearch, name:
     assert client.indices.get_mapping(index=name)[name] == mapping
     wet = enrich(client, name, FakeModel(), options(images))
     assert (dry.labelled, dry.labels, dry.kinds, dry.added_fields) == (7, wet.labels, wet.kinds, wet.added_fields)
-    assert dry.sample[0].keys() == {"document", "place", "image", "text", "abs", "abs_prob", "kind", "kind_prob"}
+    assert dry.sample[0].keys() == {"document", "place", "image", "text", "abs", "abs_prob", "kind", "kind_prob", "cmi"}
     assert (dry.written, wet.written) == (0, 7)
 
 

@@ -31,7 +31,7 @@ def test_objects_on_the_way_stay_what_they_are() -> None:
     assert {key: value for key, value in inner.items() if key != "properties"} == {
         "type": "nested", "include_in_root": True, "dynamic": "strict",
     }  # fmt: skip
-    assert inner["properties"].keys() == {"abs", "abs_prob", "kind", "kind_prob", "abs_source"}
+    assert inner["properties"].keys() == {"abs", "abs_prob", "kind", "kind_prob", "cmi", "abs_source"}
     assert planned.names[0] == "a.figure.abs"
 
 
@@ -42,7 +42,7 @@ def test_only_what_is_missing_is_added() -> None:
         "abs_source": KEYWORD,
     }
     planned = additions({"properties": PATHS | there}, "path", "caption")
-    assert planned.names == ("abs_prob.image_more_abstract", "abs_prob.text_more_abstract", "kind", "kind_prob")
+    assert planned.names == ("abs_prob.image_more_abstract", "abs_prob.text_more_abstract", "kind", "kind_prob", "cmi")
     assert "equal" not in planned.properties["abs_prob"]["properties"]
     complete = {"properties": PATHS | label_mapping()}
     assert additions(complete, "path", "caption") == type(planned)((), {})
