@@ -156,6 +156,7 @@ def test_python_blocks_run(place: Place) -> None:
     assert ours["alike"]
     assert ours["pictured"]
     assert ours["figure"].pairs
+    assert sum(ours["counts"].kind.values()) == ours["counts"].pairs > 0
     found = neighbours["neighbours"]["hits"]["hits"]
     assert found
     assert {hit["_source"]["abs"] for hit in found} == {"text_more_abstract"}

@@ -22,6 +22,7 @@ def folder(tmp_path: Path) -> Path:
             "abs": "equal",
             "role": "caption",
             "kind": "photo",
+            "cmi": 2,
             "split": split,
         }
         for split in ("train", "test", "test")
@@ -41,6 +42,7 @@ def test_predict_prints_label_and_probabilities(folder: Path) -> None:
     assert lines[0] in ABS
     assert [line.split()[1] for line in lines[1:4]] == list(ABS)
     assert lines[4].split()[1] in KINDS
+    assert 0 <= float(lines[5].removeprefix("cmi: ")) <= 1
 
 
 def test_predict_as_json_knows_roles(folder: Path) -> None:
@@ -48,8 +50,9 @@ def test_predict_as_json_knows_roles(folder: Path) -> None:
         json.loads(run("predict", folder / "grey.png", "--text", "It is grey.", "--role", role, "--json").stdout)
         for role in ("caption", "mention")
     )
-    assert set(caption) == {"abs", "abs_prob", "kind", "kind_prob"}
+    assert set(caption) == {"abs", "abs_prob", "kind", "kind_prob", "cmi"}
     assert sum(caption["abs_prob"].values()) == pytest.approx(1, abs=1e-3)
+    assert 0 <= caption["cmi"] <= 1
     assert caption["abs"] == max(caption["abs_prob"], key=caption["abs_prob"].get)
     assert caption["abs_prob"] != mention["abs_prob"]
 
@@ -68,6 +71,8 @@ def test_evaluate_scores_the_chosen_split(folder: Path) -> None:
     result = json.loads(run("evaluate", folder / "labels.jsonl", "--split", "test", "--json", "--quiet").stdout)
     assert result["n"] == 2
     assert set(result) >= {"accuracy", "macro_f1", "per_class", "confusion", "kind_accuracy"}
+    assert (result["cmi_correlation"], result["cmi_pairs"]) == (None, 2)
+    assert result["per_kind"]["photo"]["support"] == 2
     assert set(result["per_class"]["equal"]) == {"precision", "recall", "f1", "support"}
     assert sum(map(sum, result["confusion"])) == 2
     everything = json.loads(run("evaluate", folder / "labels.jsonl", "--root", folder, "--json", "--quiet").stdout)
@@ -79,6 +84,7 @@ def test_evaluate_prints_a_table(folder: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("3 pairs: accuracy")
     assert "equal" in result.stdout
+    assert result.stdout.splitlines()[-1] == "cmi: rank correlation with the labels not defined (3 pairs)"
 
 
 def test_evaluate_says_what_is_wrong_with_labels(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,15 +24,17 @@ def place(sample_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_examples_run(place: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.chdir(place)
     monkeypatch.setattr(load, "load_model", lambda *given, **options: FakeModel())
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile(EXAMPLES[number], f"docs/python.md, example {number + 1}", "exec"), names)
+    if "counts" in names:
+        assert sum(names["counts"].abs.values()) == names["counts"].pairs > 0
     if "by_words" in names:
         assert names["everything"]
     if "alike" in names:
