@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -217,6 +219,38 @@ def test_what_was_read_before_an_interruption_is_not_read_again(tmp_path: Path) 
     assert summary.changes.unchanged > 0
     assert second.reads == 30 - summary.changes.unchanged
     assert all(words(tmp_path).values())
+
+
+NOISY = [document(number, png(250, number, 0), GREEN) for number in range(40)]
+
+
+class SlowReader(Reader):
+    def read(self, image: Image.Image) -> str:
+        time.sleep(0.05)
+        return super().read(image)
+
+
+def read_slowly(folder: Path) -> None:
+    build(folder, *NOISY, reader=SlowReader(), rows_a_commit=1)
+
+
+def test_a_killed_build_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    build(folder, *NOISY, reader=None)
+    version = Table.open(folder).version
+    process = get_context("forkserver").Process(target=read_slowly, args=(folder,))
+    process.start()
+    while process.is_alive() and Table.open(folder).version < version + 20:
+        time.sleep(0.05)
+    process.kill()
+    process.join()
+    reader = Reader()
+    summary = build(folder, *NOISY, reader=reader)
+    assert process.exitcode == -signal.SIGKILL
+    assert summary.changes.unchanged >= 4
+    assert reader.reads == 40 - summary.changes.unchanged, "the green image, which all have, is known"
+    build(tmp_path / "fresh", *NOISY, reader=Reader())
+    assert_same(folder, tmp_path / "fresh")
 
 
 @pytest.mark.parametrize("cut", range(5))
