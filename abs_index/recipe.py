@@ -99,7 +99,7 @@ class PairSettings(Section):
 
 
 class KernelSettings(Section):
-    """The support vector machine beside the pair network (section `[kernel]`)."""
+    """The support vector machine beside the pair network or the reader (section `[kernel]`)."""
 
     share: float = Field(default=0.0, ge=0, lt=1)
     """Its weight in the answer for the abstractness; 0 leaves it out."""
@@ -114,7 +114,7 @@ class KernelSettings(Section):
 class ReaderSettings(Section):
     """The pair network that reads text, words in the figure and picture together (section `[reader]`).
 
-    With it, `[text]`, `[pair]` and `[kernel]` have no meaning.
+    With it, `[text]` and `[pair]` have no meaning.
     """
 
     encoder: Literal["minilm", "random"] = "minilm"
@@ -206,6 +206,8 @@ class PaperImageSettings(Section):
     """Side of the square picture that is encoded and decoded. The decoder starts at a tenth of it."""
     fine_tune: bool = True
     """Whether the encoder learns too, where the regime of the training lets it; else its weights stay as they come."""
+    features: int | None = Field(default=None, ge=1)
+    """Length of the encoder's image vector. In the recipe of a model folder; elsewhere the encoder says it."""
     decoder_channels: tuple[int, int, int] = (128, 64, 32)
     """Channels of the decoder's convolutions, before the last one, which gives the picture."""
 
@@ -300,7 +302,7 @@ class PaperSettings(Section):
 _OTHER_NETWORK = ("image", "text", "pair", "kernel", "training", "reader")
 """Sections that say nothing about the network of the paper."""
 
-_OTHER_PAIRS = ("text", "pair", "kernel")
+_OTHER_PAIRS = ("text", "pair")
 """Sections that say nothing about the reader."""
 
 
@@ -333,6 +335,33 @@ class Recipe(Section):
         if self.reader and strays:
             raise ValueError(f"section [{strays[0]}] has no meaning beside [reader]")
         return self
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square picture that the image network sees."""
+        return self.paper.image.size if self.paper else self.image.size
+
+    @property
+    def image_fit(self) -> Literal["pad", "squash"]:
+        """How a picture becomes square."""
+        return "squash" if self.paper else self.image.fit
+
+    @property
+    def image_dim(self) -> int:
+        """Length of the image embedding. Raises RecipeError for a recipe of the paper's network that has not been
+        trained to a model: only its encoder knows."""
+        if not self.paper:
+            return self.image.embedding_dim
+        if self.paper.image.features is None:
+            raise RecipeError(f"recipe {self.name!r}: [paper.image] features is missing, which that of a model has")
+        return self.paper.image.features
+
+    @property
+    def context_dim(self) -> int:
+        """Length of what the image network tells the pair network. Raises RecipeError as `image_dim`."""
+        if self.paper:
+            return self.image_dim
+        return self.image.summary_dim + self.image.region_dim * self.image.grid**2
 
     @property
     def pair_dim(self) -> int:

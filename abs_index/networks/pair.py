@@ -126,7 +126,10 @@ class PairNetwork(nn.Module):
         self.told_dim = 2 * len(TRAITS) + 1 + FACTS
         self.members = nn.ModuleList(PairMember(recipe, len(words), self.told_dim) for _ in range(recipe.pair.members))
         self.share = recipe.kernel.share
-        self.kernel = KernelMachine(recipe, len(words), self.told_dim)
+        self.summary_dim, self.supports = recipe.image.summary_dim, recipe.kernel.supports
+        self.rarity = nn.Parameter(torch.zeros(len(words), 1), requires_grad=False)
+        """Weight of each word in the mean that the kernel machine sees: its inverse document frequency."""
+        self.kernel = self.new_kernel()
         self.embedding = nn.Linear(recipe.pair.members * recipe.pair.hidden_dim, recipe.pair.embedding_dim)
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
         """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
@@ -145,9 +148,21 @@ class PairNetwork(nn.Module):
         logits = torch.stack([one.abs for one in said]).mean(0)
         kinds, grades = (torch.stack([getattr(one, name) for one in said]).mean(0) for name in ("kind", "grades"))
         if self.share:
-            machine = self.kernel(self.vectors, context, words, told)
+            machine = self.kernel(self._describe(context, words, told))
             logits = (1 - self.share) * logits + self.share * machine
         return PairOutput(logits, kinds, grades, torch.cat([one.joint for one in said], 1))
+
+    def new_kernel(self) -> KernelMachine:
+        """An empty kernel machine for this network."""
+        return KernelMachine((self.summary_dim, self.told_dim, self.vectors.shape[1]), self.supports)
+
+    def describe(self, context: Tensor, words: Tensor, facts: Tensor) -> Tensor:
+        """What the kernel machine compares (N, D): image summary, traits of the text, and its mean word vector."""
+        return self._describe(context, words, self.tell(words, facts))
+
+    def _describe(self, context: Tensor, words: Tensor, told: Tensor) -> Tensor:
+        mean = (functional.embedding(words, self.vectors) * functional.embedding(words, self.rarity)).sum(1)
+        return torch.cat([context[:, : self.summary_dim], told, functional.normalize(mean, dim=1)], 1)
 
     def tell(self, words: Tensor, facts: Tensor) -> Tensor:
         """Facts about a text as a whole (N, told_dim): how many words of each group it has, their shares, `facts`."""

@@ -16,6 +16,7 @@ from torch.nn import functional
 from abs_index.labels import ABS, KINDS
 from abs_index.model.reading import FACTS, FIGURE_FACTS
 from abs_index.networks.bert import BertEmbeddings, BertLayer, hide
+from abs_index.networks.kernel import KernelMachine
 from abs_index.networks.pair import GRADES, PairOutput
 from abs_index.recipe import ReaderSettings, Recipe
 
@@ -55,6 +56,8 @@ class ReaderNetwork(nn.Module):
         self.picture = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(self.sizes[0], hidden), nn.GELU())
         self.grades = nn.Linear(hidden, len(GRADES))
         self.embedding = nn.Linear(hidden, settings.embedding_dim)
+        self.share, self.supports = recipe.kernel.share, recipe.kernel.supports
+        self.kernel = self.new_kernel()
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
         """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
         nn.init.zeros_(self.part.weight)
@@ -70,7 +73,9 @@ class ReaderNetwork(nn.Module):
 
     def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
         """Raw answers; `words` int (N, L) as from `ReaderInputs`, `facts` float (N, FACTS)."""
-        return self.look(context, words, self.read(words), facts)
+        states = self.read(words)
+        said = self.look(context, words, states, facts)
+        return self.ask_kernel(said, self.describe_read(context, words, states, facts)) if self.share else said
 
     def read(self, words: Tensor) -> Tensor:
         """States (N, L, width) after the fixed layers: text and words in the figure, each read for itself."""
@@ -110,6 +115,25 @@ class ReaderNetwork(nn.Module):
         joint = self.joint(torch.cat([states[:, seen], mean, states[:, 0], states[:, 2:seen].mean(1)], 1))
         kind = self.kind(torch.cat([joint, self.picture(summary)], 1))
         return PairOutput(self.abs(joint), kind, self.grades(joint), joint)
+
+    def new_kernel(self) -> KernelMachine:
+        """An empty kernel machine for this network."""
+        return KernelMachine((self.sizes[0], FACTS, self.embeddings.norm.normalized_shape[0]), self.supports)
+
+    def describe(self, context: Tensor, words: Tensor, facts: Tensor) -> Tensor:
+        """What the kernel machine compares (N, D): image summary, facts, and the mean state of the text."""
+        return self.describe_read(context, words, self.read(words), facts)
+
+    def describe_read(self, context: Tensor, words: Tensor, states: Tensor, facts: Tensor) -> Tensor:
+        """The same from what `read` gave."""
+        told = ((words != PAD) & (self._parts(words) == 0)).unsqueeze(2).float()
+        mean = functional.normalize((states * told).sum(1), dim=1)
+        return torch.cat([context[:, : self.sizes[0]], facts, mean], 1)
+
+    def ask_kernel(self, said: PairOutput, described: Tensor) -> PairOutput:
+        """Raw answers in which the kernel machine has its share."""
+        logits = (1 - self.share) * said.abs + self.share * self.kernel(described)
+        return PairOutput(logits, said.kind, said.grades, said.joint)
 
     def without_figures(self, words: Tensor, facts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Words and facts as if nobody had read the figures of some pairs; `rows` bool (N,) says of which."""

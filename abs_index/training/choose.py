@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from abs_index.labels import ABS
-from abs_index.networks.kernel import KernelMachine
 from abs_index.networks.pair import PairNetwork
 from abs_index.networks.reader import ReaderNetwork
 from abs_index.recipe import Recipe
@@ -53,7 +52,7 @@ def choose_kernel(network: PairNetwork, training: PairData, validation: PairData
     old, share = network.kernel, network.share
     options = {"as it was": (old, share), "at half its share": (old, share / 2), "left out": (old, 0.0)}
     if len(training.label.unique()) == len(ABS):
-        network.kernel = KernelMachine(recipe, len(network.vectors), network.told_dim)
+        network.kernel = network.new_kernel()
         fit_kernel(network, training, recipe.kernel)
         options["fitted again to the new labels"] = (network.kernel, share)
     losses = {}

@@ -1,6 +1,8 @@
-"""Fits the support vector machine of a pair network with libsvm (through scikit-learn)."""
+"""Fits the support vector machine of a network with libsvm (through scikit-learn)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,7 +12,9 @@ from torch import Tensor
 from abs_index.errors import LabelsError
 from abs_index.labels import ABS
 from abs_index.model.vocabulary import PAD
+from abs_index.networks.kernel import KernelMachine
 from abs_index.networks.pair import PairNetwork
+from abs_index.networks.reader import ReaderNetwork
 from abs_index.recipe import KernelSettings
 from abs_index.training.fit import PairData
 
@@ -18,33 +22,36 @@ _BATCH = 512
 
 
 @torch.no_grad()
-def fit_kernel(network: PairNetwork, data: PairData, settings: KernelSettings) -> None:
-    """Sets the kernel machine of the network. Each of the three parts of a description weighs the same.
+def fit_kernel(network: PairNetwork | ReaderNetwork, data: PairData, settings: KernelSettings) -> None:
+    """Sets the kernel machine of a network. See `fit_machine`."""
+    described = [network.describe(*data.inputs(batch)) for batch in torch.arange(len(data)).split(_BATCH)]
+    fit_machine(network.kernel, torch.cat(described), data, settings)
 
-    Where the labels need more support vectors than `settings.supports`, those with the smallest coefficients are left
-    out. Deterministic. Raises LabelsError where a label is missing.
+
+@torch.no_grad()
+def fit_machine(machine: KernelMachine, described: Tensor, data: PairData, settings: KernelSettings) -> None:
+    """Sets a kernel machine from the descriptions (N, D) of labelled pairs. Each part of them weighs the same.
+
+    Where the labels need more support vectors than the machine has room for, those with the smallest coefficients are
+    left out. Deterministic. Raises LabelsError where a label is missing.
     """
     if len(data.label.unique()) < len(ABS):
         raise LabelsError("the kernel machine needs training pairs of all three labels (or [kernel] share = 0)")
-    machine = network.kernel
-    machine.rarity.copy_(_rarity(data.words, len(machine.rarity)))
-    described = torch.cat([_describe(network, data, batch) for batch in torch.arange(len(data)).split(_BATCH)])
-    widths = [machine.summary_dim, network.told_dim, described.shape[1] - machine.summary_dim - network.told_dim]
     machine.shift.copy_(described.mean(0))
-    machine.scale.copy_(_scale(described, widths) * (settings.width / len(widths)) ** 0.5)
+    machine.scale.copy_(_scale(described, machine.widths) * (settings.width / len(machine.widths)) ** 0.5)
     # As float16, which the model folder keeps: the machine is fitted in the very space that it is used in.
     places = ((described - machine.shift.half().float()) * machine.scale.half().float()).half().float()
     svc = SVC(C=settings.penalty, gamma=1.0, decision_function_shape="ovo", cache_size=1000)
     svc.fit(places.numpy(), data.label.numpy(), sample_weight=data.weight.numpy())
-    chosen, coefficients = _one_output_a_label(svc, settings.supports)
+    chosen, coefficients = _one_output_a_label(svc, len(machine.supports))
     machine.supports[: len(chosen)] = places[torch.from_numpy(svc.support_[chosen])]
     machine.coefficients[: len(chosen)] = torch.from_numpy(coefficients[chosen]).float()
     machine.bias.copy_(torch.from_numpy(_by_label(svc.intercept_[None])[0]))
 
 
-def _describe(network: PairNetwork, data: PairData, batch: Tensor) -> Tensor:
-    context, words, facts = data.inputs(batch)
-    return network.kernel.describe(network.vectors, context, words, network.tell(words, facts))
+def fit_rarity(network: PairNetwork, data: PairData) -> None:
+    """Sets the weights of words in the mean that the kernel machine of a pair network sees."""
+    network.rarity.data.copy_(_rarity(data.words, len(network.rarity)))
 
 
 def _rarity(words: Tensor, size: int) -> Tensor:
@@ -56,10 +63,10 @@ def _rarity(words: Tensor, size: int) -> Tensor:
     return rarity[:, None]
 
 
-def _scale(described: Tensor, widths: list[int]) -> Tensor:
+def _scale(described: Tensor, widths: Sequence[int]) -> Tensor:
     """Factors that give each part a total variance of 1. Traits have units of their own: each counts the same first."""
     parts = []
-    for number, part in enumerate(described.split(widths, 1)):
+    for number, part in enumerate(described.split(list(widths), 1)):
         own = 1 / (part.std(0) + 1e-3) if number == 1 else torch.ones(part.shape[1])
         parts.append(own / (part * own).var(0).sum().sqrt().clamp_min(1e-6))
     return torch.cat(parts)

@@ -19,7 +19,7 @@ from abs_index.training.calibration import fit_sharpness, mean_answers
 from abs_index.training.features import image_features
 from abs_index.training.figure_words import read_figure_words
 from abs_index.training.fit import PairData, Step, fit_members
-from abs_index.training.kernel import fit_kernel
+from abs_index.training.kernel import fit_kernel, fit_rarity
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.projections import fit_image_projections, set_components
 from abs_index.training.reader import Pictures, train_reader
@@ -85,6 +85,7 @@ def train_model(
     data = PairData.make(training, contexts, rows, inputs, recipe)
     fit_members(pair_network, data, recipe.training, tell.epochs)
     if recipe.kernel.share:
+        fit_rarity(pair_network, data)
         fit_kernel(pair_network, data, recipe.kernel)
     set_components(pair_network.embedding, mean_answers(pair_network, data).joint, whiten=0.5)
     if validation:

@@ -10,7 +10,7 @@ from abs_index.model.vocabulary import FACTS, SPECIAL
 from abs_index.networks.pair import PairNetwork
 from abs_index.recipe import ImageSettings, KernelSettings, PairSettings, Recipe, TextSettings
 from abs_index.training.fit import PairData
-from abs_index.training.kernel import _one_output_a_label, fit_kernel
+from abs_index.training.kernel import _one_output_a_label, fit_kernel, fit_rarity
 
 WORDS = (*SPECIAL, *(f"w{number}" for number in range(40)))
 RECIPE = Recipe(
@@ -47,9 +47,9 @@ def make_network() -> PairNetwork:
 
 def test_the_layer_learns_what_the_labels_hang_on() -> None:
     network, data, fresh = make_network(), make_data(1), make_data(2)
+    fit_rarity(network, data)
     fit_kernel(network, data, RECIPE.kernel)
-    told = network.tell(fresh.words, fresh.facts)
-    answers = network.kernel(network.vectors, fresh.contexts, fresh.words, told)
+    answers = network.kernel(network.describe(fresh.contexts, fresh.words, fresh.facts))
     assert (answers.argmax(1) == fresh.label).float().mean() > 0.6
     with_machine = network.answer(*fresh.inputs(torch.arange(90)))[0]
     network.share = 0

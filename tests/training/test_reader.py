@@ -20,7 +20,7 @@ from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.reader import PAD, ReaderNetwork
 from abs_index.networks.runtime import TorchModel
-from abs_index.recipe import ImageSettings, ReaderSettings, Recipe, TrainingSettings
+from abs_index.recipe import ImageSettings, KernelSettings, ReaderSettings, Recipe, TrainingSettings
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.reader import Pictures, ReadPairs, answer_pairs, first_reader, fit_reader, train_reader
 
@@ -48,7 +48,13 @@ READER = ReaderSettings(
     learning_rate=3e-3,
     head_rate=3e-3,
 )
-RECIPE = Recipe(name="tiny", image=IMAGE, reader=READER, training=TrainingSettings(kind_weight=0.1))
+RECIPE = Recipe(
+    name="tiny",
+    image=IMAGE,
+    reader=READER,
+    kernel=KernelSettings(share=0.2, supports=30),
+    training=TrainingSettings(kind_weight=0.1),
+)
 CONTEXT = IMAGE.summary_dim + IMAGE.grid**2 * IMAGE.region_dim
 START = 2
 TEXTS = {"image_more_abstract": "the pump moves", "text_more_abstract": "a garden", "equal": "a red circle beside"}
@@ -121,6 +127,21 @@ def test_padding_changes_nothing(fresh: ReaderNetwork) -> None:
     context, words, facts = some_inputs(2)
     longer = torch.nn.functional.pad(words, (0, 9))
     torch.testing.assert_close(fresh.answer(context, longer, facts).abs, fresh.answer(context, words, facts).abs)
+
+
+def test_the_kernel_machine_has_its_share(trained: Trained) -> None:
+    from abs_index.model.folder import make_inputs
+
+    words, facts = make_inputs(RECIPE, trained.pieces).encode(["the pump moves", "a garden"], 2 * ["caption"])
+    inputs = trained.pictures.contexts[:2], torch.from_numpy(words), torch.from_numpy(facts)
+    network = trained.network
+    with_machine = network.answer(*inputs).abs
+    machine = network.kernel(network.describe(*inputs))
+    network.share = 0.0
+    without = network.answer(*inputs).abs
+    network.share = RECIPE.kernel.share
+    torch.testing.assert_close(with_machine, 0.8 * without + 0.2 * machine)
+    assert (machine[0] - machine[1]).abs().max() > 0.1
 
 
 def test_without_figures_is_as_if_nobody_had_read_them(fresh: ReaderNetwork) -> None:
