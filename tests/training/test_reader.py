@@ -132,7 +132,7 @@ def test_padding_changes_nothing(fresh: ReaderNetwork) -> None:
 def test_the_kernel_machine_has_its_share(trained: Trained) -> None:
     from abs_index.model.folder import make_inputs
 
-    words, facts = make_inputs(RECIPE, trained.pieces).encode(["the pump moves", "a garden"], 2 * ["caption"])
+    words, facts = make_inputs(RECIPE, trained.pieces).encode(["the pump moves", "a garden"], 2 * ["mention"])
     inputs = trained.pictures.contexts[:2], torch.from_numpy(words), torch.from_numpy(facts)
     network = trained.network
     with_machine = network.answer(*inputs).abs
