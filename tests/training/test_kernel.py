@@ -70,9 +70,11 @@ def test_one_output_a_label_is_the_sum_of_its_votes() -> None:
 
 def test_too_little_room_keeps_the_strongest() -> None:
     network, data = make_network(), make_data(1)
+    fit_rarity(network, data)
     fit_kernel(network, data, RECIPE.kernel)
     room = RECIPE.model_copy(update={"kernel": RECIPE.kernel.model_copy(update={"supports": 20})})
     small = PairNetwork(room, WORDS, network.vectors.clone())
+    fit_rarity(small, data)
     fit_kernel(small, data, room.kernel)
     strengths = network.kernel.coefficients.abs().sum(1)
     kept = small.kernel.coefficients.abs().sum(1)
