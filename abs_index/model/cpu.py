@@ -45,7 +45,7 @@ class CpuModel(PairModel):
 
     def preprocess(self, image: Image.Image) -> Pixels:
         """An RGB image as uint8 (image_size, image_size, 3), the way this model wants it."""
-        return make_square(image, size=self.info.image_size, fit=self._recipe.image.fit)
+        return make_square(image, size=self.info.image_size, fit=self._recipe.image_fit)
 
     def encode_images(self, pixels: Pixels) -> ImageFeatures:
         """Features of a batch uint8 (N, image_size, image_size, 3); N may be anything from 0 on."""

@@ -22,6 +22,7 @@ from abs_index.errors import ModelError, RecipeError, UsageError
 from abs_index.model.base import ModelInfo
 from abs_index.model.inputs import PairInputs, WordInputs
 from abs_index.model.reading import ReaderInputs
+from abs_index.model.sentence_inputs import SentenceInputs
 from abs_index.recipe import Recipe, parse_recipe
 from abs_index.resources import shipped
 
@@ -85,14 +86,14 @@ def open_folder(path: Path) -> ModelFolder:
     try:
         recipe = parse_recipe(content[RECIPE].decode(), str(path / RECIPE))
         words = tuple(content[VOCABULARY].decode().split("\n")[:-1])
-        inputs = make_inputs(recipe, words)
+        inputs, image_dim = make_inputs(recipe, words), recipe.image_dim
     except (RecipeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from None
     info = ModelInfo(
         name=recipe.name,
         fingerprint=digest(content[WEIGHTS]),  # with the digests of all other files in its metadata
-        image_size=recipe.image.size,
-        image_dim=recipe.image.embedding_dim,
+        image_size=recipe.image_size,
+        image_dim=image_dim,
         pair_dim=recipe.pair_dim,
     )
     return ModelFolder(path, recipe, words, inputs, info)
@@ -100,6 +101,8 @@ def open_folder(path: Path) -> ModelFolder:
 
 def make_inputs(recipe: Recipe, words: Sequence[str]) -> PairInputs:
     """How texts are read for the pair network of a recipe. Raises ValueError for a vocabulary that does not fit."""
+    if recipe.paper:
+        return SentenceInputs(words, recipe.paper.text.max_sentences, recipe.paper.text.max_words)
     if recipe.reader:
         return ReaderInputs(words, recipe.reader.max_pieces, recipe.reader.max_figure_pieces)
     return WordInputs(words, recipe.text.max_tokens)

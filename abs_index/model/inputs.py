@@ -22,6 +22,9 @@ class PairInputs(ABC):
     facts: int
     """How many facts there are."""
 
+    step: int = 1
+    """Rows of `words` are a multiple of this long; a divisor of 16, or a multiple of it."""
+
     @abstractmethod
     def encode(
         self, texts: Sequence[str], roles: Sequence[Role], figure_texts: Sequence[str] | None = None

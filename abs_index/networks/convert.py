@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from abs_index.model.inputs import PairInputs
-from abs_index.recipe import ImageSettings
 
 _BATCH = torch.export.Dim("batch", min=1, max=65_536)
 
@@ -21,13 +20,16 @@ def convert_image_network(network: nn.Module, size: int, outputs: Sequence[str])
     return _convert(network, example, ({0: _BATCH},), ("pixels",), outputs)
 
 
-def convert_pair_network(network: nn.Module, settings: ImageSettings, inputs: PairInputs) -> Any:
-    """The graph of a pair network: contexts (N, C), words int32 (N, L), facts (N, F) to embedding, abs, kind
+def convert_pair_network(network: nn.Module, context: int, inputs: PairInputs) -> Any:
+    """The graph of a pair network: contexts (N, `context`), words int32 (N, L), facts (N, F) to embedding, abs, kind
     and cmi."""
-    width = settings.summary_dim + settings.region_dim * settings.grid**2
     # The example must not be of length 1 or as long as the table of positions: such a size counts as fixed.
-    example = (torch.zeros(2, width), torch.ones(2, 7, dtype=torch.int32), torch.zeros(2, inputs.facts))
-    length = torch.export.Dim("length", min=2, max=inputs.longest)
+    words = torch.ones(2, 7 if inputs.step == 1 else 2 * inputs.step, dtype=torch.int32)
+    example = (torch.zeros(2, context), words, torch.zeros(2, inputs.facts))
+    if inputs.step == 1:
+        length = torch.export.Dim("length", min=2, max=inputs.longest)
+    else:
+        length = inputs.step * torch.export.Dim("parts", min=1, max=inputs.longest // inputs.step)
     sizes = ({0: _BATCH}, {0: _BATCH, 1: length}, {0: _BATCH})
     return _convert(network, example, sizes, ("context", "words", "facts"), ("embedding", "abs", "kind", "cmi"))
 

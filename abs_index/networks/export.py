@@ -20,7 +20,6 @@ from abs_index.errors import ModelError
 from abs_index.model.folder import FORMAT, IMAGE_GRAPH, PAIR_GRAPH, RECIPE, VOCABULARY, WEIGHTS, digest, make_inputs
 from abs_index.model.weights import CONSTANTS, lay_out, pack, unpack
 from abs_index.networks.convert import convert_image_network, convert_pair_network
-from abs_index.networks.image import ImageNetwork
 from abs_index.recipe import Recipe, format_recipe
 
 _MOST_REST_BYTES = 256 * 1024
@@ -38,7 +37,7 @@ class _Graph:
 
 
 @torch.no_grad()
-def export_model(recipe: Recipe, image: ImageNetwork, pair: nn.Module, words: Sequence[str], folder: Path) -> None:
+def export_model(recipe: Recipe, image: nn.Module, pair: nn.Module, words: Sequence[str], folder: Path) -> None:
     """Writes the files of a model (see `model.folder`) except its card. Weights are rounded in place to what is stored
     (see `model.weights`), so that the torch networks and the graphs calculate with the same numbers. Raises ModelError.
     """
@@ -55,8 +54,8 @@ def export_model(recipe: Recipe, image: ImageNetwork, pair: nn.Module, words: Se
         for name, value in network.state_dict().items():
             value.copy_(torch.from_numpy(tensors[f"{prefix}.{name}"].astype(np.float32)))
     graphs = {
-        IMAGE_GRAPH: _serialize(convert_image_network(image, recipe.image.size, ("embedding", "context"))),
-        PAIR_GRAPH: _serialize(convert_pair_network(pair, recipe.image, make_inputs(recipe, words))),
+        IMAGE_GRAPH: _serialize(convert_image_network(image, recipe.image_size, ("embedding", "context"))),
+        PAIR_GRAPH: _serialize(convert_pair_network(pair, recipe.context_dim, make_inputs(recipe, words))),
     }
     files = {
         RECIPE: format_recipe(recipe).encode(),

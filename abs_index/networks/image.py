@@ -28,9 +28,7 @@ class Backbone(nn.Module):
         network = timm.create_model(settings.encoder, pretrained=False).eval()
         if settings.weights == "package":
             load_package_weights(network)
-        for block in network.blocks.modules():
-            _fold(block, (("conv_dw", "bn1"), ("conv_pw", "bn2")) if hasattr(block, "has_pw_act") else _INVERTED)
-        _fold(network, (("conv_stem", "bn1"), ("conv_head", "bn2")))
+        fold_norms(network)
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
         self.stages = network.blocks
         self.head = nn.Sequential(network.conv_head, network.bn2)
@@ -79,6 +77,16 @@ class ImageNetwork(nn.Module):
         return embedding, torch.cat([self.summary(standard), self.region(regions).flatten(1)], 1)
 
 
+def fold_norms(network: nn.Module) -> None:
+    """Folds the batch normalisation of a timm network into its convolutions, so that the graph made from it has the
+    same weights. Knows EfficientNets, and networks of timm's `ConvNormAct` such as Inception-ResNet-v2."""
+    for block in network.modules():
+        _fold(block, _SEPARABLE if hasattr(block, "has_pw_act") else _INVERTED)
+        _fold(block, (("conv", "bn"),))
+    _fold(network, (("conv_stem", "bn1"), ("conv_head", "bn2")))
+
+
+_SEPARABLE = (("conv_dw", "bn1"), ("conv_pw", "bn2"))
 _INVERTED = (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3"))
 
 

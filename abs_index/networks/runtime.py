@@ -18,6 +18,7 @@ from abs_index.model.weights import load_weights
 from abs_index.model.word_pieces import START
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
+from abs_index.networks.paper.answering import PaperImageNetwork, PaperPairNetwork, make_networks
 from abs_index.networks.reader import ReaderNetwork
 
 
@@ -29,13 +30,13 @@ class TorchModel(PairModel):
         self._recipe = folder.recipe
         self._inputs = folder.inputs
         self._device = torch.device(device)
-        image, pair = load_networks(folder)
+        image, pair = load_paper_networks(folder) if folder.recipe.paper else load_networks(folder)
         self._image = image.to(self._device).to(memory_format=torch.channels_last)
         self._pair = pair.to(self._device)
 
     def preprocess(self, image: Image.Image) -> Pixels:
         """An RGB image as uint8 (image_size, image_size, 3), the way this model wants it."""
-        return make_square(image, size=self.info.image_size, fit=self._recipe.image.fit)
+        return make_square(image, size=self.info.image_size, fit=self._recipe.image_fit)
 
     @torch.inference_mode()
     def encode_images(self, pixels: Pixels) -> ImageFeatures:
@@ -65,13 +66,24 @@ def load_cuda(folder: ModelFolder, threads: int | None = None) -> PairModel:
 
 
 def load_networks(folder: ModelFolder) -> tuple[ImageNetwork, PairNetwork | ReaderNetwork]:
-    """Image and pair network of a model folder, ready to predict. Raises ModelError where its weights do not fit."""
+    """Image and pair network of a model folder, ready to predict. Raises ModelError where its weights do not fit, and
+    for a model of the paper's network, which is another one."""
+    if folder.recipe.paper:
+        raise ModelError(f"{folder.path}: of the paper's network, which `abs-index train classifier --regime` trains")
     image = ImageNetwork(folder.recipe.image.model_copy(update={"weights": "random"}))
     pair: PairNetwork | ReaderNetwork = (
         ReaderNetwork(folder.recipe, len(folder.words), folder.words.index(START))
         if folder.recipe.reader
         else PairNetwork(folder.recipe, folder.words)
     )
+    _load_weights(folder, {"image": image, "pair": pair})
+    return image.eval(), pair.eval()
+
+
+def load_paper_networks(folder: ModelFolder) -> tuple[PaperImageNetwork, PaperPairNetwork]:
+    """As `load_networks`, for a model of the paper's network."""
+    assert folder.recipe.paper
+    image, pair = make_networks(folder.recipe.paper, len(folder.words))
     _load_weights(folder, {"image": image, "pair": pair})
     return image.eval(), pair.eval()
 

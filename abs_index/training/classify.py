@@ -145,6 +145,7 @@ def _find_words(
 def labelled_batches(
     pairs: Sequence[LabelledPair], images: Path, table: WordTable, settings: PaperSettings
 ) -> PairBatches:
+    """Labelled pairs to take batches from, whose images lie below `images`."""
     return PairBatches(
         [pair.text for pair in pairs],
         [pair.image for pair in pairs],

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from abs_index.errors import CorpusError, MissingExtraError, ModelError, UsageError
-from abs_index.networks.paper.vocabulary import PAD, SPECIAL, UNKNOWN, PaperVocabulary, count_words, split_sentences
+from abs_index.model.sentences import PAD, SPECIAL, UNKNOWN, PaperVocabulary, count_words, split_sentences
 from abs_index.recipe import PaperTextSettings
 from abs_index.training.checkpoint import read_tensors, write_tensors
 

@@ -18,7 +18,7 @@ class ArticleEncoder(nn.Module):
     """Picture and text to the article embedding: both vectors side by side, then one layer (FC 2400 in the paper)."""
 
     def __init__(self, settings: PaperSettings, vectors: Tensor) -> None:
-        """`vectors` float32 (V, word_dim) is the table of word vectors; see `networks.paper.vocabulary`."""
+        """`vectors` float32 (V, word_dim) is the table of word vectors; see `model.sentences`."""
         super().__init__()
         self.image = ImageEncoder(settings.image)
         self.text = TextEncoder(settings.text, vectors, self.image.features)

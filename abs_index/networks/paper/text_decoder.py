@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from abs_index.model.sentences import UNKNOWN
 from abs_index.networks.paper.text_encoder import Lengths
-from abs_index.networks.paper.vocabulary import UNKNOWN
 from abs_index.recipe import PaperTextSettings
 
 

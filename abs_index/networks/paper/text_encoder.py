@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from abs_index.networks.paper.vocabulary import PAD
+from abs_index.model.sentences import PAD
 from abs_index.recipe import PaperTextSettings
 
 

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from abs_index.labels import ABS
 from abs_index.model.base import Pixels
+from abs_index.model.sentences import SPECIAL
 from abs_index.networks.paper.image import scale_pixels
-from abs_index.networks.paper.vocabulary import SPECIAL
 from abs_index.sample.canvas import GREEN, GREY, INK, RED, font
 from abs_index.training.corpus_pairs import CorpusPair
 from abs_index.training.labelled import LabelledPair

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from abs_index.networks.paper.vocabulary import PAD, SPECIAL, UNKNOWN, PaperVocabulary, count_words, split_sentences
+from abs_index.model.sentences import PAD, SPECIAL, UNKNOWN, PaperVocabulary, count_words, split_sentences
 
 
 @pytest.mark.parametrize(
