@@ -56,6 +56,7 @@ class ReaderNetwork(nn.Module):
         self.picture = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(self.sizes[0], hidden), nn.GELU())
         self.grades = nn.Linear(hidden, len(GRADES))
         self.embedding = nn.Linear(hidden, settings.embedding_dim)
+        self.sorter = KindSorter(self.sizes[0] + FACTS + dim, hidden)
         self.share, self.supports = recipe.kernel.share, recipe.kernel.supports
         self.kernel = self.new_kernel()
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
@@ -75,7 +76,7 @@ class ReaderNetwork(nn.Module):
         """Raw answers; `words` int (N, L) as from `ReaderInputs`, `facts` float (N, FACTS)."""
         states = self.read(words)
         said = self.look(context, words, states, facts)
-        return self.ask_kernel(said, self.describe_read(context, words, states, facts)) if self.share else said
+        return self.complete(said, self.describe_read(context, words, states, facts))
 
     def read(self, words: Tensor) -> Tensor:
         """States (N, L, width) after the fixed layers: text and words in the figure, each read for itself."""
@@ -130,10 +131,10 @@ class ReaderNetwork(nn.Module):
         mean = functional.normalize((states * told).sum(1), dim=1)
         return torch.cat([context[:, : self.sizes[0]], facts, mean], 1)
 
-    def ask_kernel(self, said: PairOutput, described: Tensor) -> PairOutput:
-        """Raw answers in which the kernel machine has its share."""
-        logits = (1 - self.share) * said.abs + self.share * self.kernel(described)
-        return PairOutput(logits, said.kind, said.grades, said.joint)
+    def complete(self, said: PairOutput, described: Tensor) -> PairOutput:
+        """Raw answers in which the kernel machine and the sorter of kinds have their shares."""
+        logits = (1 - self.share) * said.abs + self.share * self.kernel(described) if self.share else said.abs
+        return PairOutput(logits, said.kind + self.sorter(described), said.grades, said.joint)
 
     def without_figures(self, words: Tensor, facts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Words and facts as if nobody had read the figures of some pairs; `rows` bool (N,) says of which."""
@@ -156,6 +157,34 @@ class ReaderNetwork(nn.Module):
         """Takes embeddings and first layers out of the training."""
         for module in (self.embeddings, self.first):
             module.requires_grad_(False)
+
+
+class KindSorter(nn.Module):
+    """Kinds of images from what the kernel machine sees of a pair, in a small network of its own.
+
+    The trained layers of the reader stop when abstractness is learnt best; kinds take longer. `training.kinds`
+    fills it.
+    """
+
+    def __init__(self, dim: int, hidden: int, dropout: float = 0.4) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(dim), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(dim), requires_grad=False)
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(dim, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout / 2),
+            nn.Linear(hidden, len(KINDS)),
+        )
+
+    def forward(self, described: Tensor) -> Tensor:
+        """Answers (N, 11) before softmax, for descriptions (N, dim)."""
+        answers: Tensor = self.layers((described - self.shift) * self.scale)
+        return answers
 
 
 def reader_settings(recipe: Recipe) -> ReaderSettings:

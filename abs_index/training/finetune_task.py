@@ -87,13 +87,14 @@ def fix_parts(network: Network) -> None:
 def member_answers(
     network: Network, context: Tensor, words: Tensor, facts: Tensor, missed: float = 0.0
 ) -> list[PairOutput]:
-    """What each network of an ensemble says, since each learns on its own. A kernel machine has no part in it.
+    """What each network of an ensemble says, since each learns on its own. Kernel machine and sorter do not.
 
     A reader sees a share `missed` of the pairs as if nobody had read their figures, so that it can do without.
     """
     if isinstance(network, ReaderNetwork):
         blind = (torch.rand(len(words)) < missed).to(words.device)
-        return [network.answer(context, *network.without_figures(words, facts, blind))]
+        words, facts = network.without_figures(words, facts, blind)
+        return [network.look(context, words, network.read(words), facts)]
     told = network.tell(words, facts)
     return [member(network.vectors, context, words, told) for member in network.members]
 

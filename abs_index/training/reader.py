@@ -23,6 +23,7 @@ from abs_index.training.calibration import best_sharpness
 from abs_index.training.checkpoint import Training, load_checkpoint, save_checkpoint
 from abs_index.training.fit import PairData, Step, pair_loss
 from abs_index.training.kernel import fit_machine
+from abs_index.training.kinds import fit_sorter
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.projections import set_components
 
@@ -70,8 +71,10 @@ def train_reader(
 
     learnt = prepare(training)
     fit_reader(network, learnt, recipe, folder, step)
+    described = _describe(network, learnt, recipe)
+    fit_sorter(network.sorter, described, learnt.data.kind, recipe.training.seed)
     if recipe.kernel.share:
-        fit_machine(network.kernel, _describe(network, learnt, recipe), learnt.data, recipe.kernel)
+        fit_machine(network.kernel, described, learnt.data, recipe.kernel)
     set_components(network.embedding, answer_pairs(network, learnt).joint, whiten=0.5)
     if validation:
         judged = prepare(validation)
@@ -185,16 +188,15 @@ def answer_pairs(network: ReaderNetwork, pairs: ReadPairs, figures: bool = True)
         if not figures:
             words, facts = network.without_figures(words, facts, torch.ones(len(rows), dtype=torch.bool))
         said = network.look(context, words, states, facts)
-        described = network.describe_read(context, words, states, facts)
-        parts.append(network.ask_kernel(said, described) if network.share else said)
+        parts.append(network.complete(said, network.describe_read(context, words, states, facts)))
     place = order.argsort()
     whole = (torch.cat([getattr(part, name) for part in parts])[place] for name in ("abs", "kind", "grades", "joint"))
     return PairOutput(*whole)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _describe(network: ReaderNetwork, pairs: ReadPairs, recipe: Recipe) -> Tensor:
-    """What the kernel machine learns from; of some pairs as if nobody had read their figures, as in the training."""
+    """What kernel machine and sorter learn from; of some pairs as if nobody had read their figures."""
     generator = torch.Generator().manual_seed(recipe.training.seed)
     missed = torch.rand(len(pairs.data), generator=generator) < reader_settings(recipe).missed_figures
     parts = []

@@ -18,9 +18,10 @@ from abs_index.model.folder import open_folder
 from abs_index.model.reading import FACTS, FIGURE_FACTS
 from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
-from abs_index.networks.reader import PAD, ReaderNetwork
+from abs_index.networks.reader import PAD, KindSorter, ReaderNetwork
 from abs_index.networks.runtime import TorchModel
 from abs_index.recipe import ImageSettings, KernelSettings, ReaderSettings, Recipe, TrainingSettings
+from abs_index.training.kinds import fit_sorter
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.reader import Pictures, ReadPairs, answer_pairs, first_reader, fit_reader, train_reader
 
@@ -144,6 +145,22 @@ def test_the_kernel_machine_has_its_share(trained: Trained) -> None:
     assert (machine[0] - machine[1]).abs().max() > 0.1
 
 
+def test_the_sorter_learns_kinds_from_descriptions() -> None:
+    torch.manual_seed(0)
+    kinds = torch.arange(2000) % 3
+    described = torch.randn(2000, 9) + 3 * torch.nn.functional.one_hot(kinds, 9)
+    described[:, 8] = 5.0  # says nothing, and must not hurt
+    sorter = KindSorter(9, 16)
+    given = kinds.where(torch.arange(2000) < 1500, -1)
+    fit_sorter(sorter, described, given, seed=1)
+    assert (sorter(described).argmax(1) == kinds)[1500:].float().mean() > 0.9
+    again = KindSorter(9, 16)
+    again.load_state_dict(sorter.state_dict())
+    before = again.layers[1].weight.clone()
+    fit_sorter(again, described, torch.full((2000,), -1), seed=1)
+    assert torch.equal(again.layers[1].weight, before), "without labels nothing is learnt"
+
+
 def test_without_figures_is_as_if_nobody_had_read_them(fresh: ReaderNetwork) -> None:
     _, words, facts = some_inputs(2)
     bare, fewer = fresh.without_figures(words, facts, torch.tensor([True, False]))
@@ -160,7 +177,7 @@ def test_the_fixed_layers_learn_nothing_and_all_others_get_gradients() -> None:
         said.abs.sum() + said.kind.sum() + said.grades.square().sum() + network.embedding(said.joint)[:, 0].sum()
     ).backward()
     for name, value in network.named_parameters():
-        if name.startswith(("embeddings.", "first.", "kernel.")):
+        if name.startswith(("embeddings.", "first.", "kernel.", "sorter.")):
             assert value.grad is None, name
         elif name != "sharpness" and not name.endswith("key.bias"):  # softmax does not change with a bias of the keys
             assert value.grad is not None, name
