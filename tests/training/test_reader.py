@@ -150,11 +150,11 @@ def test_the_sorter_learns_kinds_from_descriptions() -> None:
     kinds = torch.arange(2000) % 3
     described = torch.randn(2000, 9) + 3 * torch.nn.functional.one_hot(kinds, 9)
     described[:, 8] = 5.0  # says nothing, and must not hurt
-    sorter = KindSorter(9, 16)
+    sorter = KindSorter(9, 64)
     given = kinds.where(torch.arange(2000) < 1500, -1)
     fit_sorter(sorter, described, given, seed=1)
     assert (sorter(described).argmax(1) == kinds)[1500:].float().mean() > 0.9
-    again = KindSorter(9, 16)
+    again = KindSorter(9, 64)
     again.load_state_dict(sorter.state_dict())
     before = again.layers[1].weight.clone()
     fit_sorter(again, described, torch.full((2000,), -1), seed=1)
