@@ -184,14 +184,15 @@ def search(
     )  # fmt: skip
     place = _Place(index, elasticsearch, name, insecure, vectors, es_filter)
     with _open(place, model) as opened, _pointing_into(query):
-        chosen = opened.default_mode if mode is None else mode.value
-        hits = opened.search(query, k=limit, mode=chosen, image=image, figure=like, filters=filters)
+        by = None if mode is None else mode.value
+        hits = opened.search(query, k=limit, mode=by, image=image, figure=like, filters=filters)
+        said = by or opened.default_mode
         counts = opened.facets(query, image=image, figure=like, filters=filters) if facets else None
     if json and counts is not None:
         console.write_json({"hits": hits, "facets": counts})
         return
-    if chosen != "lexical" and query.strip() and not json:
-        console.stderr().print(f"mode: {chosen}", style="dim")
+    if said != "lexical" and query.strip() and not json:
+        console.stderr().print(f"mode: {said}", style="dim")
     _print_hits(hits, json=json)
     if counts is not None:
         console.stdout().print(_facets(counts))

@@ -42,8 +42,8 @@ class Meaning:
             raise UsageError(f"mode: {mode!r} does not exist; valid are {', '.join(MODES)}")
         if chosen != "lexical" and self._fingerprint is None:
             raise UsageError(
-                f"mode {chosen}: this index has no vectors of texts; build it again with --text-vectors "
-                "(only they are made), or search with mode lexical"
+                f"mode {chosen}: there are no vectors of texts in this index; build it again with --text-vectors (only "
+                "they are made; what is on a cluster is pushed again), or search with mode lexical"
             )
         return chosen
 

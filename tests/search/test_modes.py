@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from abs_index.cli import main
 from abs_index.errors import MissingExtraError, ModelMismatchError, QueryError, UsageError
 from abs_index.indexing import text_vectors
 from abs_index.indexing.publish import publish
@@ -139,3 +141,24 @@ def test_without_the_extra_the_error_names_it(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr("abs_index.model.text_encoder.find_spec", lambda name: None)
     with Index.open(folder) as index, pytest.raises(MissingExtraError, match=r"abs-index\[semantic\]"):
         index.search("traffic", mode="semantic")
+
+
+def test_the_command_says_how_it_searched(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(meaning, "is_installed", lambda: True)
+    monkeypatch.setattr(meaning, "load_text_encoder", FakeTextEncoder)
+
+    def run(*arguments: str) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["abs-index", "search", *arguments, "--index", str(folder)])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert not ended.value.code
+        captured = capsys.readouterr()
+        return captured.out, captured.err
+
+    out, err = run("windmill", "-k", "1")
+    assert ("turbine#f1" in out, err) == (True, "mode: hybrid\n")
+    assert run("windmill", "--mode", "semantic", "-k", "1")[1] == "mode: semantic\n"
+    assert run("windmill", "--mode", "lexical") == ("", "no figure matches\n")
+    assert run("--mode", "hybrid")[1] == ""
