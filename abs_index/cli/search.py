@@ -184,9 +184,10 @@ def search(
     )  # fmt: skip
     place = _Place(index, elasticsearch, name, insecure, vectors, es_filter)
     with _open(place, model) as opened, _pointing_into(query):
-        by = None if mode is None else mode.value
-        hits = opened.search(query, k=limit, mode=by, image=image, figure=like, filters=filters)
-        said = by or opened.default_mode
+        hits = opened.search(
+            query, k=limit, mode=None if mode is None else mode.value, image=image, figure=like, filters=filters
+        )
+        said = opened.default_mode if mode is None else mode.value
         counts = opened.facets(query, image=image, figure=like, filters=filters) if facets else None
     if json and counts is not None:
         console.write_json({"hits": hits, "facets": counts})
