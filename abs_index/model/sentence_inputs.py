@@ -50,4 +50,4 @@ class SentenceInputs(PairInputs):
         rows[:, :, : numbers.shape[2]] = numbers
         there = (numbers != PAD).any(axis=2)
         rows[there[:, :, None] & (rows == PAD)] = FILL
-        return rows.reshape(len(texts), -1), np.zeros((len(texts), self.facts), dtype=np.float32)
+        return rows.reshape(len(texts), rows.shape[1] * self.step), np.zeros((len(texts), self.facts), dtype=np.float32)

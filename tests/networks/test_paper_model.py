@@ -68,6 +68,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(root / "training", root / "model", root / "0.png")
 
 
+@pytest.fixture(scope="module")
+def cpu(made: Made) -> CpuModel:
+    return CpuModel(open_folder(made.model), threads=1, precision="f32")
+
+
 def answer(model: PairModel) -> PairPredictions:
     pixels = np.random.default_rng(1).integers(0, 256, (len(TEXTS), 40, 40, 3), dtype=np.uint8)
     return model.encode_pairs(model.encode_images(pixels), TEXTS, ["mention"] * len(TEXTS))
@@ -78,9 +83,8 @@ def differences(one: PairPredictions, other: PairPredictions) -> list[float]:
     return [float(np.abs(getattr(one, name) - getattr(other, name)).max()) for name in names]
 
 
-def test_all_runtimes_say_what_the_trained_network_says(made: Made) -> None:
-    folder = open_folder(made.model)
-    torch_model, cpu = TorchModel(folder, "cpu"), CpuModel(folder, threads=1, precision="f32")
+def test_all_runtimes_say_what_the_trained_network_says(made: Made, cpu: CpuModel) -> None:
+    torch_model = TorchModel(open_folder(made.model), "cpu")
     theirs, ours = answer(torch_model), answer(cpu)
     assert max(differences(theirs, ours)) < 1e-3
     assert (theirs.abs_prob.argmax(1) == ours.abs_prob.argmax(1)).all()
@@ -99,8 +103,7 @@ def test_all_runtimes_say_what_the_trained_network_says(made: Made) -> None:
     assert np.linalg.norm(features.embedding, axis=1) == pytest.approx(1, abs=1e-4)
 
 
-def test_an_answer_does_not_hang_on_the_texts_beside_it(made: Made) -> None:
-    cpu = CpuModel(open_folder(made.model), threads=1, precision="f32")
+def test_an_answer_does_not_hang_on_the_texts_beside_it(cpu: CpuModel) -> None:
     together = answer(cpu)
     pixels = np.random.default_rng(1).integers(0, 256, (len(TEXTS), 40, 40, 3), dtype=np.uint8)
     features = cpu.encode_images(pixels)

@@ -28,7 +28,7 @@ from abs_index.training.report.results import Result
 from abs_index.training.report.runs import Pretraining
 
 _SIDE, _GAP, _TEXT = 180, 16, 560
-_LINES = 5
+_LINES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,14 @@ def draw_reconstructions(made: Sequence[Reconstructed]) -> Image.Image:
             row.paste(Image.fromarray(square).resize((_SIDE, _SIDE)), (place * (_SIDE + _GAP), 0))
         left = 2 * (_SIDE + _GAP)
         title = f"reconstruction ({one.right:.0%} of the words)"
-        _write(row, (left, 0), "original", GREY, _sentences(one.words))
-        _write(row, (left, _SIDE // 2), title, GREY, _sentences(one.said))
+        _write(row, (left, 0), "original", GREY, join_sentences(one.words))
+        _write(row, (left, _SIDE // 2), title, GREY, join_sentences(one.said))
         rows.append(row)
     return _stack(rows)
 
 
-def _sentences(sentences: Sequence[Sequence[str]]) -> str:
+def join_sentences(sentences: Sequence[Sequence[str]]) -> str:
+    """Sentences of words as one text."""
     return " ".join(" ".join(words) + "." for words in sentences)
 
 

@@ -42,7 +42,7 @@ class Run:
         return (
             f"recipe `{self.recipe.name}` ({encoder}; {self.settings.embedding_dim} numbers an article embedding), "
             f"{done} steps of {schedule.batch_size} pairs ({epochs:.1f} times each of {notes.pairs:,}), "
-            f"{notes.hardware}, {notes.seconds / 60:.0f} minutes by the clock"
+            f"{notes.hardware}, {notes.seconds / 60:.1f} minutes by the clock"
         )
 
 

@@ -20,13 +20,14 @@ from abs_index.training.labelled import LabelledPair
 from abs_index.training.loss_log import draw_curves
 from abs_index.training.pretrain import PAIRS, hold_out
 from abs_index.training.report import plots, published, tables
-from abs_index.training.report.markdown import percent, table
+from abs_index.training.report.markdown import percent, plain, table
 from abs_index.training.report.pictures import (
     Reconstructed,
     choose,
     choose_answers,
     draw_answers,
     draw_reconstructions,
+    join_sentences,
     reconstruct,
 )
 from abs_index.training.report.results import Result, try_classifier, try_guess, try_model
@@ -115,7 +116,7 @@ class _Writer:
         self._tell("reconstructing pairs")
         made, whence = _reconstructions(run)
         plots.save_picture(draw_reconstructions(made), self._output / THIRD_PARTY / "figure5.png")
-        self.third_party.append(_figure_5(run, whence))
+        self.third_party.append(_figure_5(run, whence, made))
         names = [name for name in run.log[-1] if name not in ("step", "rate", "gradient")]
         draw_curves(run.log, names, self._output / "pretraining.png")
         return _section("Figure 5: reconstructions", _say_pretraining(run, whence), _losses(run))
@@ -181,7 +182,8 @@ class _Writer:
         picture = draw_answers(result, pairs, rows, self._sources.images)
         plots.save_picture(picture, self._output / THIRD_PARTY / "figure6.png")
         said = f"CL\\_{run.regime}: {_sentence(run)} Labels: {self._annotator}. Pairs of split `test`, drawn by chance."
-        self.third_party.append(_section("Figure 6: right and wrong answers", said, "![Figure 6](figure6.png)"))
+        texts = [f"{number}. {plain(pairs[row].text)}" for number, row in enumerate(rows, start=1)]
+        self.third_party.append(_section("Figure 6: right and wrong answers", said, "![Figure 6](figure6.png)", *texts))
 
 
 def _say_corpus(counts: Sequence[SourceStats]) -> str:
@@ -199,12 +201,16 @@ def _reconstructions(run: Pretraining) -> tuple[list[Reconstructed], str]:
     return reconstruct(run, choose(held_out or learnt, _EXAMPLES)), whence
 
 
-def _figure_5(run: Pretraining, whence: str) -> str:
+def _figure_5(run: Pretraining, whence: str, made: Sequence[Reconstructed]) -> str:
     said = (
         f"Pairs {whence}, drawn by chance. {_sentence(run)} Texts are as the network reads them, with `<unk>` for "
         "words that its vocabulary lacks; a reconstructed word is the one whose vector is nearest, by the cosine."
     )
-    return _section("Figure 5: originals beside reconstructions", said, "![Figure 5](figure5.png)")
+    texts = [
+        f"{number}. {plain(join_sentences(one.words))}\n\n   *{plain(join_sentences(one.said))}*"
+        for number, one in enumerate(made, start=1)
+    ]
+    return _section("Figure 5: originals beside reconstructions", said, "![Figure 5](figure5.png)", *texts)
 
 
 def _say_pretraining(run: Pretraining, whence: str) -> str:
