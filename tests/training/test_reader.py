@@ -172,7 +172,8 @@ def test_without_figures_is_as_if_nobody_had_read_them(fresh: ReaderNetwork) -> 
 
 def test_the_fixed_layers_learn_nothing_and_all_others_get_gradients() -> None:
     network = first_reader(RECIPE, 12, START)
-    said = network.answer(*some_inputs())
+    context, words, facts = some_inputs()
+    said = network.look(context, words, network.read(words), facts)
     (
         said.abs.sum() + said.kind.sum() + said.grades.square().sum() + network.embedding(said.joint)[:, 0].sum()
     ).backward()
