@@ -40,7 +40,8 @@ class SentenceEncoder(TextEncoder):
         self._pieces = WordPieces((folder / "vocab.txt").read_text(encoding="utf-8").splitlines())
         # Vectors that are compared with one another must not depend on the machine that made them.
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        options |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
+        # Pinned to a core that another program keeps busy, it would wait while others are free.
+        options |= {"ENABLE_CPU_PINNING": False} | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
         try:
             self._network = openvino.Core().compile_model(sentence_graph(load_file(weights)), "CPU", options)
         except (SafetensorError, KeyError, RuntimeError) as error:
