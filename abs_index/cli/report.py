@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from abs_index.cli import console
+from abs_index.cli.extras import training_extra
 from abs_index.cli.options import QuietOption
 
 
@@ -76,9 +77,7 @@ def report(
         abs-index report --output my-report --corpus articles/ --labels labels.jsonl --images articles/ \
 --annotator "two students" --pretrained pretrained --classifier scratch --classifier freeze --classifier transfer
     """
-    from abs_index.cli.train import _training
-
-    with _training():
+    with training_extra():
         from abs_index.training.report.write import ReportSources, write_report
     from abs_index.model.load import load_model
     from abs_index.training.labelled import read_labels

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from abs_index.cli import console
+from abs_index.cli.extras import training_extra
 from abs_index.cli.options import Device, DeviceOption, JsonOption, QuietOption, RecipeOption
 from abs_index.errors import UsageError
 
@@ -83,7 +84,7 @@ def train(
         return
     if labels is None or output is None:
         raise UsageError("give --labels and --output, or a command (see `abs-index train --help`)")
-    with _training():
+    with training_extra():
         from abs_index.training.train import Progress, train_model
         from abs_index.training.training_folder import check_writable
     from abs_index.recipe import load_recipe
@@ -132,7 +133,7 @@ def pretrain(
 
         abs-index train pretrain --recipe paper-small --corpus articles/ --corpus books.zip --output pretrained
     """
-    with _training():
+    with training_extra():
         from abs_index.training.pretrain import PretrainProgress
         from abs_index.training.pretrain import pretrain as run
         from abs_index.training.steps import StepProgress
@@ -218,7 +219,7 @@ def classifier(
         _train_regime(labels, root, output, regime, pretrained, recipe, device, json, quiet)
         return
     _refuse(context, "goes with --regime", ("pretrained", "recipe"))
-    with _training():
+    with training_extra():
         from abs_index.training.finetune import FineTuneProgress, FineTuning, fine_tune
         from abs_index.training.steps import StepProgress
     from abs_index.corpus.figure_text import RapidReader
@@ -263,7 +264,7 @@ def _train_regime(
     quiet: bool,
 ) -> None:
     """The classifier of the paper."""
-    with _training():
+    with training_extra():
         from abs_index.training.classify import train_classifier
         from abs_index.training.paper_model import write_model
         from abs_index.training.steps import StepProgress
@@ -307,19 +308,6 @@ def _print_tuned(result: FineTuned) -> None:
 
 
 COMMANDS = (pretrain, classifier)
-
-
-@contextmanager
-def _training() -> Iterator[None]:
-    """Around the imports that need the extra [train]."""
-    from abs_index.errors import MissingExtraError
-
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name in ("torch", "timm"):
-            raise MissingExtraError("training", "train") from None
-        raise
 
 
 @contextmanager
