@@ -37,7 +37,7 @@ def image_vectors(
     """float32 (N, features): what the encoder says of the image of each pair, `names` below `root`, as it stands.
 
     They are taken from `folder`/images.safetensors where they were made with the same weights from the same files, and
-    are in `folder` up to a point where that was interrupted.
+    are in `folder`, which must be there, up to a point where that was interrupted.
     Raises LabelsError for a picture that cannot be read, ModelError for a file of vectors that is damaged.
     """
     unique = sorted(set(names))

@@ -135,7 +135,7 @@ def test_other_trainings_do_not_take_it(made: Made) -> None:
 
 def test_rows_of_sentences() -> None:
     inputs = SentenceInputs(("<pad>", "<unk>", "a", "b"), max_sentences=3, max_words=5)
-    words, facts = inputs.encode(["A b c. B!", "a"], ["caption", "mention"])
+    words, facts = inputs.encode(["A b it. B!", "a"], ["caption", "mention"])
     assert inputs.longest == 48
     assert words.tolist() == [[2, 3, 1, *[FILL] * 13, 3, *[FILL] * 15], [2, *[FILL] * 15, *[0] * 16]]
     assert facts.shape == (2, inputs.facts)

@@ -69,6 +69,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(
     encoder: ImageEncoder, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("abs_index.training.kept_vectors._PART", 1)
+    (tmp_path / "whole").mkdir()
     whole = make(encoder, images, tmp_path / "whole")
     read: list[str] = []
 
