@@ -1,7 +1,8 @@
 """The weights of a model: small in the file, float16 in memory.
 
-Large matrices of the pair network are stored as whole numbers from -127 to 127 with a scale a row, half as large as
-float16, and are multiplied out when a model is loaded. All runtimes calculate with the same numbers, to the last bit.
+Large matrices (and convolutions over single pixels, which are nothing else) are stored as whole numbers from -127 to
+127 with a scale a row, half as large as float16, and are multiplied out when a model is loaded. All runtimes calculate
+with the same numbers, to the last bit.
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ _SCALE = ":scale"
 """Behind the name of a tensor, its scale; no parameter of torch has a colon in its name."""
 _LEAST_NUMBERS = 4096
 """Smaller tensors are not worth it."""
-
-_EXACT = "kernel."
-"""The kernel machine compares distances, which would be lost in rounding."""
 
 _ALIGNMENT = 64
 
@@ -51,7 +49,7 @@ def pack(tensors: Mapping[str, Halves]) -> dict[str, NDArray[Any]]:
     """Tensors as they are stored."""
     packed: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors.items():
-        if name.startswith("pair.") and _EXACT not in name and tensor.ndim == 2 and tensor.size >= _LEAST_NUMBERS:
+        if _is_matrix(tensor):
             largest = np.abs(tensor).max(axis=1, keepdims=True).astype(np.float32)
             scale = np.maximum(largest / 127, 1e-7).astype(np.float16)
             packed[name] = np.clip(np.rint(tensor / scale.astype(np.float32)), -127, 127).astype(np.int8)
@@ -59,6 +57,16 @@ def pack(tensors: Mapping[str, Halves]) -> dict[str, NDArray[Any]]:
         else:
             packed[name] = tensor
     return packed
+
+
+def _is_matrix(tensor: Halves) -> bool:
+    """A large one, whose rows have more than a few numbers each."""
+    return (
+        tensor.size >= _LEAST_NUMBERS
+        and tensor.ndim >= 2
+        and tensor.shape[1] >= 16
+        and tensor[0].size == tensor.shape[1]
+    )
 
 
 def unpack(packed: Mapping[str, NDArray[Any]]) -> dict[str, Halves]:

@@ -35,6 +35,14 @@ _CHUNK = 48
 _POOL = 16
 """Batches among which pairs of like length are put together."""
 
+_COMPONENT_PAIRS = 2000
+"""Pairs whose joint layers give the components of the pair embedding: enough for its few hundred numbers."""
+
+_FAR_EAST = "\u2e80"
+"""Chinese, Japanese and Korean signs stand from here on."""
+
+_PIECES = "embeddings.word_embeddings.weight"
+
 _WARM_UP = 0.1
 """Share of the steps in which the rates rise."""
 
@@ -75,7 +83,8 @@ def train_reader(
     fit_sorter(network.sorter, described, learnt.data.kind, recipe.training.seed)
     if recipe.kernel.share:
         fit_machine(network.kernel, described, learnt.data, recipe.kernel)
-    set_components(network.embedding, answer_pairs(network, learnt).joint, whiten=0.5)
+    some = torch.linspace(0, len(training) - 1, min(len(training), _COMPONENT_PAIRS)).long()
+    set_components(network.embedding, answer_pairs(network, learnt, chosen=some).joint, whiten=0.5)
     if validation:
         judged = prepare(validation)
         found = [best_sharpness(answer_pairs(network, judged, figures), judged.data) for figures in (True, False)]
@@ -87,7 +96,13 @@ def read_pieces(recipe: Recipe, texts: Iterable[str]) -> list[str]:
     """The word pieces of the sentence encoder, or without one the words of the texts. Raises MissingExtraError."""
     if reader_settings(recipe).encoder == "random":
         return [PADDING, UNKNOWN, START, STOP, *sorted({word for text in texts for word in split_words(text)})]
-    return (encoder_files() / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    return [piece for _, piece in _kept_pieces()]
+
+
+def _kept_pieces() -> list[tuple[int, str]]:
+    """Those with a meaning, with their rows among the encoder's; the encoder knows Chinese signs, but no Chinese."""
+    pieces = (encoder_files() / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    return [(row, one) for row, one in enumerate(pieces) if not one.startswith("[unused") and max(one) < _FAR_EAST]
 
 
 def first_reader(recipe: Recipe, pieces: int, start: int) -> ReaderNetwork:
@@ -95,7 +110,8 @@ def first_reader(recipe: Recipe, pieces: int, start: int) -> ReaderNetwork:
     network = ReaderNetwork(recipe, pieces, start)
     if reader_settings(recipe).encoder == "minilm":
         tensors = load_file(encoder_files() / "model.safetensors")
-        network.load_bert({name.removeprefix("bert."): tensor for name, tensor in tensors.items()})
+        tensors[_PIECES] = tensors[_PIECES][[row for row, _ in _kept_pieces()]]
+        network.load_bert(tensors)
     network.fix_first_layers()
     return network
 
@@ -178,12 +194,16 @@ def fit_reader(
 
 
 @torch.inference_mode()
-def answer_pairs(network: ReaderNetwork, pairs: ReadPairs, figures: bool = True) -> PairOutput:
-    """Raw answers for all pairs, in their order; without the words in the figures where `figures` is false."""
+def answer_pairs(
+    network: ReaderNetwork, pairs: ReadPairs, figures: bool = True, chosen: Tensor | None = None
+) -> PairOutput:
+    """Raw answers for all pairs (or the `chosen` rows), in their order; as if nobody had read the figures where
+    `figures` is false."""
     network.eval()
-    order = pairs.lengths().argsort()
+    chosen = torch.arange(len(pairs.data)) if chosen is None else chosen
+    order = pairs.lengths()[chosen].argsort()
     parts: list[PairOutput] = []
-    for rows in order.split(_CHUNK):
+    for rows in chosen[order].split(_CHUNK):
         context, words, states, facts = pairs.inputs(rows)
         if not figures:
             words, facts = network.without_figures(words, facts, torch.ones(len(rows), dtype=torch.bool))
