@@ -198,7 +198,7 @@ class Rankings:
         self._engine = Embedded(structures)
         self._figures = figures
         self._encoder = encoder
-        self._maps: dict[str, Callable[[Floats], Floats]] = {}
+        self._maps: dict[str, Callable[[Floats], Floats] | None] = {}
         self._vectors = _caption_vectors(structures, figures)
 
     def words(self, queries: Sequence[Query], count: int) -> list[Ranking]:
@@ -222,13 +222,15 @@ class Rankings:
         for query, vector in zip(queries, vectors, strict=True):
             if query.source not in self._maps:
                 self._maps[query.source] = self._learn(query.source)
-            scores = self._maps[query.source](vector)
-            best = np.argpartition(-scores, DEPTH)[:DEPTH]
-            rankings.append(best[np.argsort(-scores[best])].tolist())
+            score = self._maps[query.source]
+            rankings.append([] if score is None else np.argsort(-score(vector))[:DEPTH].tolist())
         return rankings
 
-    def _learn(self, source: str) -> Callable[[Floats], Floats]:
-        """Scores (F,) of all figures for a vector (d,), learnt from figures that `source` has no copy of."""
+    def _learn(self, source: str) -> Callable[[Floats], Floats] | None:
+        """Scores (F,) of all figures for a vector (d,), learnt from figures that `source` has no copy of.
+
+        None where there are too few.
+        """
         figures = self._figures
         here = figures.sources == source
         copies = {figures.items[ordinal] for ordinal in np.flatnonzero(here)}
@@ -237,6 +239,8 @@ class Rankings:
         seen = {row.tobytes() for row in figures.images[here & usable]}
         other &= np.array([row.tobytes() not in seen for row in figures.images])
         train = other & usable & self._vectors.any(axis=1)
+        if train.sum() < 2 * WHITENED:
+            return None
         texts, images = self._vectors[train], figures.images[train]
         text_mean, image_mean = texts.mean(axis=0), images.mean(axis=0)
         _, sizes, axes = np.linalg.svd(images - image_mean, full_matrices=False)
