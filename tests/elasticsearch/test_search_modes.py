@@ -31,8 +31,8 @@ from tests.search.test_modes import (  # noqa: F401
 )
 
 QUERIES = (
-    "cars in a queue",
-    "windmills with blades",
+    "cars queue",
+    "windmills blades",
     "biochemistry",
     "traffic -jam",
     "waves AND year:2015",
