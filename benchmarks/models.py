@@ -71,7 +71,8 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     for name in options.model or ("fast", "default"):
         model = _load(name, options.threads)
         pixels = list(prepare_images(names, options.root, model.preprocess, model.info.image_size))
-        for read in (None, words) if words else (None,):
+        reads = words is not None and open_folder(find_model(name)).recipe.reader is not None
+        for read in (None, words) if reads else (None,):
             found = _judge(model, bare, pairs, names, pixels, read, options.rounds)
             rows.append({"model": model.info.name + (" + words" if read else ""), "mb": _megabytes(name)} | found)
     return rows
@@ -131,7 +132,10 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     for name, colour in zip(("active", "random"), SERIES, strict=False):
         for row in rows:
             axes.dots([row["ratio_to_bare"]], [row[name]["accuracy"]], colour, 6)
-            axes.note(row["ratio_to_bare"], row[name]["accuracy"], f"  {row['model']} ({name})", size=12)
+            if name == "active":
+                side = "rm" if row["ratio_to_bare"] > 0.6 else "lm"
+                axes.note(row["ratio_to_bare"], row[name]["accuracy"], f"   {row['model']}   ", size=12, anchor=side)
+        axes.note(0.75, high - 0.01 * (2 if name == "random" else 1), f"{name} draw", colour, size=12)
     canvas.finish().save(path)
 
 

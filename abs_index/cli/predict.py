@@ -57,8 +57,9 @@ def predict(
     device: DeviceOption = Device.AUTO,
     json: JsonOption = False,
 ) -> None:
-    """Say for one image and one text which of the two is more abstract, what kind of image it is, and how much image
-    and text have in common (cmi, from 0 to 1).
+    """Say for one image and one text which of the two is more abstract.
+
+    Also what kind of image it is, and how much image and text have in common (cmi, from 0 to 1).
 
     Example:
 

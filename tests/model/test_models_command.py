@@ -77,7 +77,7 @@ def test_answers_that_cannot_be_are_a_problem(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(catalogue, "load_model", lambda *_, **__: FakeModel())
     verify_model(Path("model"))
     monkeypatch.setattr(catalogue, "load_model", lambda *_, **__: Broken())
-    with pytest.raises(ModelError, match="predicts what cannot be: probabilities of abs$"):
+    with pytest.raises(ModelError, match=r"predicts what cannot be: probabilities of abs$"):
         verify_model(Path("model"))
 
 
