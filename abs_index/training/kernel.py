@@ -20,6 +20,9 @@ from abs_index.training.fit import PairData
 
 _BATCH = 512
 
+_LEAST_SPREAD = 1e-3
+"""A part of the descriptions that is the same for all pairs is not blown up beyond what float16 holds."""
+
 
 @torch.no_grad()
 def fit_kernel(network: PairNetwork | ReaderNetwork, data: PairData, settings: KernelSettings) -> None:
@@ -68,7 +71,7 @@ def _scale(described: Tensor, widths: Sequence[int]) -> Tensor:
     parts = []
     for number, part in enumerate(described.split(list(widths), 1)):
         own = 1 / (part.std(0) + 1e-3) if number == 1 else torch.ones(part.shape[1])
-        parts.append(own / (part * own).var(0).sum().sqrt().clamp_min(1e-6))
+        parts.append(own / (part * own).var(0).sum().sqrt().clamp_min(_LEAST_SPREAD))
     return torch.cat(parts)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from elasticsearch import Elasticsearch
 
-from abs_index.indexing.elasticsearch.documents import Documents
+from abs_index.indexing.elasticsearch.documents import Documents, versions
 from abs_index.indexing.elasticsearch.push import PushOptions, push
 from abs_index.indexing.table import Table
 from tests.search.tables import DocumentRow, FigureRow, PairRow, append, write_index
@@ -62,7 +62,8 @@ def in_table(folder: Path, *, vectors: bool) -> dict[str, dict[str, Any]]:
     """Every document that should be there, in the same form."""
     table = Table.open_published(folder)
     documents = {}
-    for each in Documents(table, table.fingerprints(), vectors=vectors):
+    fingerprints = {name: version.fingerprint for name, version in versions(table).items()}
+    for each in Documents(table, fingerprints, vectors=vectors):
         document = json.loads(each.body)
         embedding = document.pop("embedding", {})
         documents[each.id] = document | {f"embedding.{key}": vector for key, vector in embedding.items()}
@@ -79,7 +80,7 @@ def assert_same(client: Elasticsearch, name: str, folder: Path, *, vectors: bool
             if field.startswith("embedding."):
                 np.testing.assert_allclose(found[key][field], value, atol=1e-6)
             else:
-                assert found[key][field] == value
+                assert found[key][field] == value, (key, field)
 
 
 class Stopped(Exception):

@@ -32,7 +32,7 @@ def test_json_is_for_machines(tmp_path: Path) -> None:
     assert (summary["documents"], summary["figures"], summary["pairs"]) == (2, 2, 4)
     changes = summary["changes"]
     assert (changes.pop("new"), changes.pop("embedded")) == (2, 2)
-    assert set(changes) == {"changed", "amended", "removed", "unchanged", "refused", "read", "words"}
+    assert set(changes) == {"changed", "amended", "removed", "unchanged", "refused", "read", "words", "meant"}
     assert not any(changes.values())
     assert sum(summary["labels"].values()) == 4
     assert {"read", "decode", "image network", "pair network", "write", "publish"} <= summary["seconds"].keys()
