@@ -38,12 +38,13 @@ def is_installed() -> bool:
     return find_spec(_PACKAGE) is not None
 
 
-def encoder_files() -> Path:
-    """The folder of its weights and word pieces. Raises MissingExtraError where it is not installed."""
+def encoder_files(what: str, extra: str) -> Path:
+    """The folder of its weights and word pieces. Raises MissingExtraError where it is not installed, which names `what`
+    needs it and the `extra` to install."""
     # The package is found, not imported: importing it would load a library that is not needed here.
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingExtraError("search by meaning", "semantic")
+        raise MissingExtraError(what, extra)
     return Path(spec.origin).parent / "model"
 
 
@@ -52,7 +53,7 @@ def load_text_encoder(*, threads: int | None = None) -> TextEncoder:
 
     Raises MissingExtraError, and ModelError where its files are damaged.
     """
-    folder = encoder_files()
+    folder = encoder_files("search by meaning", "semantic")
     from abs_index.model.sentence_encoder import SentenceEncoder  # OpenVINO takes half a second to import
 
     return SentenceEncoder(folder, threads)

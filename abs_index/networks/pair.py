@@ -106,6 +106,14 @@ class PairMember(nn.Module):
         return read
 
 
+def finish(said: PairOutput, embedding: nn.Module, sharpness: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Raw answers to what a model says: pair embeddings (N, E) of unit length, probabilities of `abs` (N, 3) and `kind`
+    (N, 11) at inverse temperatures `sharpness` (2,), and `cmi` (N,)."""
+    vectors = functional.normalize(embedding(said.joint), dim=1)
+    abs_prob, kind_prob = (sharpness[0] * said.abs).softmax(1), (sharpness[1] * said.kind).softmax(1)
+    return vectors, abs_prob, kind_prob, said.grades[:, 0].clamp(0, 1)
+
+
 def _attend(queries: Tensor, keys: Tensor, hidden: Tensor | None = None) -> Tensor:
     """Queries (N, Q, D) over keys (N, L, D), which are values too, to (N, Q * D); `hidden` (N, L) are not looked at."""
     scores = queries @ keys.transpose(1, 2) / queries.shape[2] ** 0.5
@@ -136,10 +144,7 @@ class PairNetwork(nn.Module):
 
     def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pair embeddings (N, E) of unit length, probabilities of `abs` (N, 3) and `kind` (N, 11), and `cmi` (N,)."""
-        said = self.answer(context, words, facts)
-        embedding = functional.normalize(self.embedding(said.joint), dim=1)
-        abs_prob, kind_prob = (self.sharpness[0] * said.abs).softmax(1), (self.sharpness[1] * said.kind).softmax(1)
-        return embedding, abs_prob, kind_prob, said.grades[:, 0].clamp(0, 1)
+        return finish(self.answer(context, words, facts), self.embedding, self.sharpness)
 
     def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
         """Raw answers; `joint` holds the joint layers of all members side by side (N, M * H)."""

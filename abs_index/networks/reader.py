@@ -17,7 +17,7 @@ from abs_index.labels import ABS, KINDS
 from abs_index.model.reading import FACTS, FIGURE_FACTS
 from abs_index.networks.bert import BertEmbeddings, BertLayer, hide
 from abs_index.networks.kernel import KernelMachine
-from abs_index.networks.pair import GRADES, PairOutput
+from abs_index.networks.pair import GRADES, PairOutput, finish
 from abs_index.recipe import ReaderSettings, Recipe
 
 PAD = 0
@@ -67,10 +67,7 @@ class ReaderNetwork(nn.Module):
 
     def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pair embeddings (N, E) of unit length, probabilities of `abs` (N, 3) and `kind` (N, 11), and `cmi` (N,)."""
-        said = self.answer(context, words, facts)
-        embedding = functional.normalize(self.embedding(said.joint), dim=1)
-        abs_prob, kind_prob = (self.sharpness[0] * said.abs).softmax(1), (self.sharpness[1] * said.kind).softmax(1)
-        return embedding, abs_prob, kind_prob, said.grades[:, 0].clamp(0, 1)
+        return finish(self.answer(context, words, facts), self.embedding, self.sharpness)
 
     def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
         """Raw answers; `words` int (N, L) as from `ReaderInputs`, `facts` float (N, FACTS)."""

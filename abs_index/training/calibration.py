@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import torch
@@ -32,6 +33,11 @@ def best_sharpness(said: PairOutput, data: PairData) -> Tensor:
     known = data.kind >= 0
     kinds = functional.one_hot(data.kind[known], said.kind.shape[1]).float()
     return torch.tensor([_best(said.abs, data.abs), _best(said.kind[known], kinds) if len(kinds) else 1.0])
+
+
+def mean_sharpness(answers: Sequence[PairOutput], data: PairData) -> Tensor:
+    """The geometric mean (2,) of what fits several answers to the same pairs best."""
+    return torch.stack([best_sharpness(said, data) for said in answers]).log().mean(0).exp()
 
 
 def _best(logits: Tensor, target: Tensor) -> float:

@@ -16,7 +16,7 @@ from abs_index.labels import ABS
 from abs_index.networks.pair import PairNetwork
 from abs_index.networks.reader import ReaderNetwork
 from abs_index.recipe import Recipe
-from abs_index.training.calibration import best_sharpness
+from abs_index.training.calibration import best_sharpness, mean_sharpness
 from abs_index.training.finetune_task import Network, raw_answers
 from abs_index.training.fit import PairData
 from abs_index.training.kernel import fit_kernel
@@ -66,8 +66,8 @@ def choose_kernel(network: PairNetwork, training: PairData, validation: PairData
 def calibrate(network: Network, validation: PairData) -> None:
     """Sets the inverse temperatures to those that fit the pairs best; a reader's half as if nobody had read figures."""
     ways = (True, False) if isinstance(network, ReaderNetwork) else (True,)
-    found = [best_sharpness(raw_answers(network, validation, figures), validation) for figures in ways]
-    network.sharpness.data.copy_(torch.stack(found).log().mean(0).exp())
+    answers = [raw_answers(network, validation, figures) for figures in ways]
+    network.sharpness.data.copy_(mean_sharpness(answers, validation))
 
 
 def validation_loss(network: Network, data: PairData) -> float:

@@ -163,10 +163,15 @@ def _shuffles(data: PairData, settings: TrainingSettings, seed: int) -> Iterator
     lengths = (data.words != PAD).sum(1)
     size = settings.batch_size
     for _ in range(settings.epochs):
-        order = torch.randperm(len(data), generator=generator)
-        pools = [pool[lengths[pool].argsort(stable=True)] for pool in order.split(8 * size)]
-        batches = list(torch.cat(pools).split(size))
-        yield [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
+        yield like_lengths(lengths, size, 8, generator)
+
+
+def like_lengths(lengths: Tensor, size: int, pool: int, generator: torch.Generator) -> list[Tensor]:
+    """Rows of shuffled batches, in each of which lengths (N,) are alike: `pool` batches at a time are sorted."""
+    order = torch.randperm(len(lengths), generator=generator)
+    pools = [some[lengths[some].argsort(stable=True)] for some in order.split(pool * size)]
+    batches = list(torch.cat(pools).split(size))
+    return [batches[number] for number in torch.randperm(len(batches), generator=generator).tolist()]
 
 
 def _soft_label(pair: LabelledPair) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +19,13 @@ from abs_index.model.word_pieces import PADDING, START, STOP, UNKNOWN, split_wor
 from abs_index.networks.pair import PairOutput
 from abs_index.networks.reader import PAD, ReaderNetwork, reader_settings
 from abs_index.recipe import Recipe
-from abs_index.training.calibration import best_sharpness
+from abs_index.training.calibration import mean_sharpness
 from abs_index.training.checkpoint import Training, load_checkpoint, save_checkpoint
-from abs_index.training.fit import PairData, Step, pair_loss
+from abs_index.training.fit import PairData, Step, like_lengths, pair_loss
 from abs_index.training.kernel import fit_machine
 from abs_index.training.kinds import fit_sorter
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.projections import set_components
-
-Advance = Callable[[int, int], None]
 
 _CHUNK = 48
 """Pairs of like length that are read or answered at once."""
@@ -87,8 +85,9 @@ def train_reader(
     set_components(network.embedding, answer_pairs(network, learnt, chosen=some).joint, whiten=0.5)
     if validation:
         judged = prepare(validation)
-        found = [best_sharpness(answer_pairs(network, judged, figures), judged.data) for figures in (True, False)]
-        network.sharpness.data.copy_(torch.stack(found).log().mean(0).exp())
+        network.sharpness.data.copy_(
+            mean_sharpness([answer_pairs(network, judged, figures) for figures in (True, False)], judged.data)
+        )
     return network.eval(), pieces
 
 
@@ -101,15 +100,19 @@ def read_pieces(recipe: Recipe, texts: Iterable[str]) -> list[str]:
 
 def _kept_pieces() -> list[tuple[int, str]]:
     """Those with a meaning, with their rows among the encoder's; the encoder knows Chinese signs, but no Chinese."""
-    pieces = (encoder_files() / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    pieces = (_encoder_folder() / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
     return [(row, one) for row, one in enumerate(pieces) if not one.startswith("[unused") and max(one) < _FAR_EAST]
+
+
+def _encoder_folder() -> Path:
+    return encoder_files("the sentence encoder that the reader starts from", "train")
 
 
 def first_reader(recipe: Recipe, pieces: int, start: int) -> ReaderNetwork:
     """A reader before its training. Raises MissingExtraError where the sentence encoder's weights are not installed."""
     network = ReaderNetwork(recipe, pieces, start)
     if reader_settings(recipe).encoder == "minilm":
-        tensors = load_file(encoder_files() / "model.safetensors")
+        tensors = load_file(_encoder_folder() / "model.safetensors")
         tensors[_PIECES] = tensors[_PIECES][[row for row, _ in _kept_pieces()]]
         network.load_bert(tensors)
     network.fix_first_layers()
@@ -125,19 +128,15 @@ class ReadPairs:
 
     @classmethod
     @torch.inference_mode()
-    def make(cls, network: ReaderNetwork, data: PairData, advance: Advance | None = None) -> ReadPairs:
+    def make(cls, network: ReaderNetwork, data: PairData) -> ReadPairs:
         """Reads all pairs once."""
         network.eval()
         states: list[Tensor] = [torch.empty(0)] * len(data)
         lengths = (data.words != PAD).sum(1)
-        done = 0
         for rows in lengths.argsort().split(_CHUNK):
             some = network.read(data.words[rows, : int(lengths[rows].max())]).half()
             for row, state in zip(rows.tolist(), some, strict=True):
                 states[row] = state[: int(lengths[row])].clone()
-            done += len(rows)
-            if advance:
-                advance(done, len(data))
         return cls(data, states)
 
     def lengths(self) -> Tensor:
@@ -168,7 +167,9 @@ def fit_reader(
     for epoch in range(first, settings.epochs):
         network.train()
         losses: list[float] = []
-        for number, rows in enumerate(_batches(pairs.lengths(), settings.batch_size, recipe.training.seed, epoch)):
+        generator = torch.Generator().manual_seed(1_000_003 * recipe.training.seed + epoch)
+        batches = like_lengths(pairs.lengths(), settings.batch_size, _POOL, generator)
+        for number, rows in enumerate(batches):
             factor = _rate(epoch * a_pass + number + 1, settings.epochs * a_pass)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
@@ -253,12 +254,3 @@ def _rate(step: int, steps: int) -> float:
     """Share of the full rate: rises in a line, then falls along a cosine."""
     warm = _WARM_UP * steps
     return step / warm if step < warm else (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
-
-
-def _batches(lengths: Tensor, size: int, seed: int, epoch: int) -> Iterator[Tensor]:
-    """Shuffled, but with pairs of like length together, which saves half of the time."""
-    generator = torch.Generator().manual_seed(1_000_003 * seed + epoch)
-    order = torch.randperm(len(lengths), generator=generator)
-    pools = [pool[lengths[pool].argsort(stable=True)] for pool in order.split(_POOL * size)]
-    batches = list(torch.cat(pools).split(size))
-    return (batches[number] for number in torch.randperm(len(batches), generator=generator).tolist())

