@@ -204,10 +204,16 @@ def test_a_damaged_image_is_a_reject_and_not_read(tmp_path: Path) -> None:
 def test_what_was_read_before_an_interruption_is_not_read_again(tmp_path: Path) -> None:
     units = [document(number, png(250, number, at)) for number in range(30) for at in (0,)]
     build(tmp_path, *units, reader=None)
+    version = Table.open(tmp_path).version
 
     class Interrupting(Reader):
         def read(self, image: Image.Image) -> str:
             if self.reads == 20:
+                # Reading runs ahead of writing: without a wait, a busy machine may have written nothing yet.
+                deadline = time.monotonic() + 60
+                while Table.open(tmp_path).version <= version + 4:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
                 os.kill(os.getpid(), signal.SIGINT)
             return super().read(image)
 
