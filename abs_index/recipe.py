@@ -5,21 +5,14 @@ A recipe is validated once, here, into one strict object; nothing behind it hand
 
 from __future__ import annotations
 
-import json
-import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from abs_index.errors import RecipeError, UsageError
 from abs_index.resources import shipped
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys and wrong types are errors, values cannot change."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+from abs_index.sections import Section, format_sections, parse_sections, read_sections
 
 
 class CorpusSettings(Section):
@@ -390,73 +383,16 @@ def load_recipe(name: str | Path) -> Recipe:
     if isinstance(name, str) and "/" not in text and not text.endswith(".toml"):
         if text not in recipe_names():
             raise UsageError(f"no recipe {text!r}; there are: {', '.join(recipe_names())}, or give a file (.toml)")
-        return _read_recipe(shipped("pipelines") / f"{text}.toml")
-    return _read_recipe(Path(name))
+        return read_sections(Recipe, shipped("pipelines") / f"{text}.toml")
+    return read_sections(Recipe, Path(name))
 
 
 def parse_recipe(content: str, where: str) -> Recipe:
     """The recipe in a TOML text; `where` names it in errors. Raises RecipeError."""
-    try:
-        values = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{where}: not valid TOML: {error}") from None
-    try:
-        return Recipe.model_validate(_lists_as_tuples(values))
-    except ValidationError as error:
-        raise RecipeError(f"{where}: {_describe(error)}") from None
+    return parse_sections(Recipe, content, where)
 
 
 def format_recipe(recipe: Recipe) -> str:
     """A recipe as TOML with every value in it; `parse_recipe` gives the same recipe again."""
     strays = _OTHER_NETWORK if recipe.paper else _OTHER_PAIRS if recipe.reader else ()
-    values = recipe.model_dump(mode="json", exclude_none=True, exclude=set(strays))
-    return "\n".join(_format_section(values, "")) + "\n"
-
-
-def _format_section(values: dict[str, Any], name: str) -> list[str]:
-    lines = ["", f"[{name}]"] if name else []
-    lines += [f"{key} = {json.dumps(value)}" for key, value in values.items() if not isinstance(value, dict)]
-    for key, value in values.items():
-        if isinstance(value, dict):
-            lines += _format_section(value, f"{name}.{key}" if name else key)
-    return lines
-
-
-def _read_recipe(path: Path) -> Recipe:
-    try:
-        content = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise RecipeError(f"{path}: not UTF-8 text") from None
-    return parse_recipe(content, str(path))
-
-
-def _lists_as_tuples(value: Any) -> Any:
-    """TOML knows arrays only, and strict validation takes no list for a tuple."""
-    if isinstance(value, dict):
-        return {key: _lists_as_tuples(item) for key, item in value.items()}
-    return tuple(_lists_as_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _describe(error: ValidationError) -> str:
-    """All faults on one line: key, what is wrong, and the known keys where one is unknown."""
-    faults = []
-    for fault in error.errors(include_url=False):
-        key = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            faults.append(f"key {key!r} is unknown; known here: {', '.join(_known_keys(fault['loc']))}")
-        else:
-            message = fault["msg"].removeprefix("Value error, ")
-            faults.append(f"key {key!r}: {message}" if key else message)
-    return "; ".join(faults)
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    section: type[BaseModel] = Recipe
-    for part in location[:-1]:
-        annotation = section.model_fields[str(part)].annotation
-        for kind in (annotation, *get_args(annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                section = kind
-    return sorted(section.model_fields)
+    return format_sections(recipe, without=strays)

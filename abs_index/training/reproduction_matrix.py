@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from abs_index.errors import RecipeError, UsageError
-from abs_index.recipe import Section
+from abs_index.errors import UsageError
 from abs_index.resources import shipped
+from abs_index.sections import Section, read_sections
 
 PROGRAMS = ("abs-index", "python")
 """What a command may start with, beside a script of the repository; both run in the Python that we run in."""
@@ -156,15 +155,4 @@ class Matrix(Section):
 
 def load_matrix(path: Path | None = None) -> Matrix:
     """The matrix in a TOML file; left out, the one that ships. Raises RecipeError where it does not validate."""
-    path = path or shipped("pipelines") / "reproduce.toml"
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # also not TOML, not UTF-8
-        raise RecipeError(f"{path}: cannot be read: {error}") from None
-    try:
-        return Matrix.model_validate(values, strict=False)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        where = ".".join(map(str, fault["loc"]))
-        message = fault["msg"].removeprefix("Value error, ")
-        raise RecipeError(f"{path}: {where + ': ' if where else ''}{message}") from None
+    return read_sections(Matrix, path or shipped("pipelines") / "reproduce.toml")

@@ -187,13 +187,14 @@ def test_commands_run_in_the_repository_with_their_data_and_a_folder_to_write_to
     ("wrong", "said"),
     [
         ("[[runs]]", "runs.0"),
-        ("nonsense", "cannot be read"),
+        ("nonsense", "not valid TOML"),
         (run("one", "", figure("a", 1, tolerance="none")), "a: no tolerance 'none'; there are: score, rate"),
         (run("one", "", figure("a", 1) + "," + figure("a", 1)), "the name 'a' is given twice"),
         (run("one", "", figure("one", 1)), "the name 'one' is given twice"),
         (run("one", "", ""), "runs.0.figures"),
         (run("one", "", figure("a", 1)).replace('"python"', '"rm"'), "command starts with 'rm'"),
-        (run("one", "", figure("a", 1), "quik = true"), "quik"),
+        (run("one", "", figure("a", 1), "quik = true"), "'runs.0.quik' is unknown; known here: command, "),
+        ("[tolerances.none]\nfar = 1", "'tolerances.none.far' is unknown; known here: at_least, at_most, within, "),
         ("[tolerances.none]\n", "within, at_least or at_most is needed"),
     ],
 )
