@@ -248,7 +248,7 @@ class ScheduleSettings(Section):
     """Steps in which the learning rate rises from 0; from there on it falls along a cosine to a hundredth."""
     weight_decay: float = Field(default=0.01, ge=0)
     clip: float = Field(default=1.0, gt=0)
-    """Longer gradients are scaled to this length."""
+    """Longer gradients are scaled to this length, those of layers that the paper does not have each on their own."""
     log_every: int = Field(default=100, ge=1)
     """Steps whose mean loss makes a line of the log."""
     checkpoint_every: int = Field(default=1000, ge=1)

@@ -33,3 +33,15 @@ def apply_regime(network: Classifier, regime: Regime) -> None:
 def trained_parameters(network: nn.Module) -> list[nn.Parameter]:
     """The parameters that learn, in the order of the network."""
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def clipped_together(network: nn.Module) -> list[list[nn.Parameter]]:
+    """The parameters that learn, in groups whose gradients are clipped as one each; what the log tells is the first.
+
+    What was added to the paper's classifier is a group of its own: in one length with the rest, a long gradient there
+    would make the steps of the paper's part shorter.
+    """
+    parts = (network.kind, network.cmi) if isinstance(network, Classifier) else ()
+    added = [trained_parameters(part) for part in parts]
+    apart = {id(parameter) for group in added for parameter in group}
+    return [[one for one in trained_parameters(network) if id(one) not in apart], *added]

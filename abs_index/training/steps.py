@@ -19,7 +19,7 @@ from abs_index.errors import AbsIndexError
 from abs_index.recipe import ScheduleSettings
 from abs_index.training.checkpoint import Training, load_checkpoint, save_checkpoint
 from abs_index.training.loss_log import CURVES, LossLog, draw_curves
-from abs_index.training.regimes import trained_parameters
+from abs_index.training.regimes import clipped_together, trained_parameters
 
 _AHEAD = 4
 """Batches that are made ready while the network works."""
@@ -153,6 +153,7 @@ class _Run(Generic[Some]):
         network = task.network.to(device).train()
         optimizer = torch.optim.AdamW(trained_parameters(network), weight_decay=schedule.weight_decay)
         self.training = Training(network, optimizer, identity)
+        self.groups = clipped_together(network)
         self.part = schedule.batch_size
         """Examples that go through the network at once."""
         self.step = load_checkpoint(folder, self.training)
@@ -193,8 +194,8 @@ class _Run(Generic[Some]):
             (losses["loss"].sum() / len(batch)).backward()
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0) + value.detach().sum() / len(batch)
-        parameters = trained_parameters(self.training.network)
-        sums["gradient"] = nn.utils.clip_grad_norm_(parameters, self.schedule.clip).detach()
+        lengths = [nn.utils.clip_grad_norm_(group, self.schedule.clip) for group in self.groups]
+        sums["gradient"] = lengths[0].detach()
         optimizer.step()
         return sums
 
