@@ -60,6 +60,22 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 LimitOption = Annotated[int, typer.Option("-k", "--limit", help="Figures to return at most.", min=1)]
 
+_LABELS = typer.Option("--labels", help="File of labelled pairs, JSON lines.", metavar="FILE", show_default=False)
+LabelsOption = Annotated[Path | None, _LABELS]
+LabelsRequired = Annotated[Path, _LABELS]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        help="Folder that the image paths start from; left out, the folder of the labels.",
+        metavar="DIR",
+        show_default=False,
+    ),
+]
+FigureTextOption = Annotated[
+    bool, typer.Option("--figure-text", help="Read the words in the images first; needs the extra [figure-text].")
+]
+
 _URL = typer.Option(
     "--elasticsearch",
     metavar="URL",

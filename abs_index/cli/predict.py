@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from abs_index.cli import console
-from abs_index.cli.options import Device, DeviceOption, JsonOption, QuietOption
+from abs_index.cli.options import Device, DeviceOption, FigureTextOption, JsonOption, QuietOption
 from abs_index.errors import UsageError
 from abs_index.labels import ABS, KINDS
 
@@ -100,11 +100,10 @@ def predict(
 
 
 def _read_words(content: bytes) -> str:
-    from abs_index.corpus.figure_text import RapidReader
-    from abs_index.corpus.images import decode_image
+    from abs_index.corpus.figure_text import RapidReader, decode_for_reading
     from abs_index.recipe import FigureTextSettings
 
-    return RapidReader(FigureTextSettings()).read(decode_image(content).image)
+    return RapidReader(FigureTextSettings()).read(decode_for_reading(content))
 
 
 def evaluate(
@@ -125,10 +124,7 @@ def evaluate(
     agreed: Annotated[
         bool, typer.Option("--agreed", help="Only pairs that a second pass gave the same label.")
     ] = False,
-    figure_text: Annotated[
-        bool,
-        typer.Option("--figure-text", help="Read the words in the images first; needs the extra [figure-text]."),
-    ] = False,
+    figure_text: FigureTextOption = False,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", help="Keeps the words in the images here, for the next time.", metavar="DIR"),

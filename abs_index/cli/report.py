@@ -9,7 +9,7 @@ import typer
 
 from abs_index.cli import console
 from abs_index.cli.extras import training_extra
-from abs_index.cli.options import QuietOption
+from abs_index.cli.options import ImagesOption, LabelsOption, QuietOption
 
 
 def report(
@@ -25,19 +25,8 @@ def report(
             show_default=False,
         ),
     ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="File of labelled pairs, JSON lines.", metavar="FILE", show_default=False),
-    ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            "--images",
-            help="Folder that the image paths start from; left out, the folder of the labels.",
-            metavar="DIR",
-            show_default=False,
-        ),
-    ] = None,
+    labels: LabelsOption = None,
+    images: ImagesOption = None,
     annotator: Annotated[
         str,
         typer.Option("--annotator", help="Who made the labels, in words.", metavar="TEXT", show_default=False),

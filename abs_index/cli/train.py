@@ -12,7 +12,17 @@ import typer
 
 from abs_index.cli import console
 from abs_index.cli.extras import training_extra
-from abs_index.cli.options import Device, DeviceOption, JsonOption, QuietOption, RecipeOption
+from abs_index.cli.options import (
+    Device,
+    DeviceOption,
+    FigureTextOption,
+    ImagesOption,
+    JsonOption,
+    LabelsOption,
+    LabelsRequired,
+    QuietOption,
+    RecipeOption,
+)
 from abs_index.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,18 +40,6 @@ class Regime(StrEnum):
     TRANSFER = "transfer"
 
 
-LabelsOption = Annotated[
-    Path, typer.Option("--labels", help="File of labelled pairs, JSON lines.", metavar="FILE", show_default=False)
-]
-ImagesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--images",
-        help="Folder that the image paths start from; left out, the folder of the labels.",
-        metavar="DIR",
-        show_default=False,
-    ),
-]
 TrainingOption = Annotated[
     Path,
     typer.Option("--output", help="Folder of the training, also to go on with it.", metavar="DIR", show_default=False),
@@ -50,10 +48,7 @@ TrainingOption = Annotated[
 
 def train(
     context: typer.Context,
-    labels: Annotated[
-        Path | None,
-        typer.Option("--labels", help="File of labelled pairs, JSON lines.", metavar="FILE", show_default=False),
-    ] = None,
+    labels: LabelsOption = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", help="Folder that the model is written to.", metavar="DIR", show_default=False),
@@ -149,7 +144,7 @@ def pretrain(
 
 def classifier(
     context: typer.Context,
-    labels: LabelsOption,
+    labels: LabelsRequired,
     output: TrainingOption,
     images: ImagesOption = None,
     model: Annotated[
@@ -173,10 +168,7 @@ def classifier(
         ),
     ] = 0.15,
     seed: Annotated[int, typer.Option("--seed", help="Of the order of the pairs, and of what is cut off.")] = 1,
-    figure_text: Annotated[
-        bool,
-        typer.Option("--figure-text", help="Read the words in the images first; needs the extra [figure-text]."),
-    ] = False,
+    figure_text: FigureTextOption = False,
     regime: Annotated[
         Regime | None,
         typer.Option(
