@@ -21,7 +21,7 @@ from pathlib import Path
 from PIL import Image
 
 from abs_index.corpus.document import Document, Figure
-from abs_index.corpus.figure_text import RapidReader
+from abs_index.corpus.figure_text import READING_TARGET, RapidReader
 from abs_index.corpus.images import decode_figure
 from abs_index.corpus.read import read_corpus
 from abs_index.recipe import FigureTextSettings
@@ -47,7 +47,7 @@ def measure(reader: RapidReader, corpora: list[Path], count: int) -> dict[str, f
     spent = 0.0
     for document, figure in spread(corpora, count):
         start = time.process_time()
-        _, decoded, _ = decode_figure(document, figure)
+        _, decoded, _ = decode_figure(document, figure, target=READING_TARGET)
         if decoded is None:
             continue
         text = reader.read(decoded.image)

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from abs_index.corpus.images import decode_image
 from abs_index.corpus.rejects import FIGURE_TEXT
 from abs_index.errors import MissingExtraError, RejectedError
-from abs_index.recipe import FigureTextSettings
+from abs_index.recipe import CorpusSettings, FigureTextSettings
 
 Pixels = NDArray[np.uint8]
 
@@ -27,6 +28,11 @@ MAX_CHARACTERS: Final = 4000
 
 MAX_SIDE: Final = 2000
 """Larger pictures are made this large, in pixels, before they are read."""
+
+READING_TARGET: Final = MAX_SIDE // 2
+"""`target` of `decode_image` for pictures that are to be read: much larger ones are decoded at a part of their size."""
+
+_LIMITS = CorpusSettings()
 
 _MIN_SIDE = 6
 """No letter is smaller."""
@@ -74,6 +80,15 @@ class FigureReader(Protocol):
         Raises RejectedError (FIGURE_TEXT) where the picture could not be read.
         """
         ...
+
+
+def decode_for_reading(content: bytes, *, settings: CorpusSettings = _LIMITS) -> Image.Image:
+    """An image file as the RGB picture that is given to a `FigureReader`.
+
+    Whoever reads decodes this way: a picture decoded at another size may have other words. Raises RejectedError, see
+    `decode_image`.
+    """
+    return decode_image(content, settings=settings, target=READING_TARGET).image
 
 
 class RapidReader:

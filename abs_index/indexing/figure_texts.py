@@ -11,8 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 
-from abs_index.corpus.figure_text import MAX_SIDE, FigureReader
-from abs_index.corpus.images import decode_image
+from abs_index.corpus.figure_text import FigureReader, decode_for_reading
 from abs_index.errors import RejectedError
 from abs_index.indexing.clock import Clock
 from abs_index.indexing.known_texts import KnownTexts, LackingTexts
@@ -90,7 +89,7 @@ class FigureTexts:
     def _read(self, content: bytes, reader: FigureReader) -> FigureText:
         with self._clock.stage("read figures"):
             try:
-                text = reader.read(decode_image(content, settings=self._settings, target=MAX_SIDE // 2).image)
+                text = reader.read(decode_for_reading(content, settings=self._settings))
             except RejectedError as error:
                 return FigureText(None, reader.name, error)
         with self._lock:

@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from abs_index.corpus.figure_text import FigureReader
-from abs_index.corpus.images import decode_image
+from abs_index.corpus.figure_text import FigureReader, decode_for_reading
 from abs_index.errors import LabelsError, RejectedError
 
 Advance = Callable[[int, int], None]
@@ -76,6 +75,6 @@ def _content(path: Path) -> bytes:
 
 def _words(reader: FigureReader, content: bytes, path: Path) -> str:
     try:
-        return reader.read(decode_image(content).image)
+        return reader.read(decode_for_reading(content))
     except RejectedError as error:
         raise LabelsError(f"{path}: {error}") from None

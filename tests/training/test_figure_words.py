@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from abs_index.cli.main import app
+from abs_index.corpus.figure_text import MAX_SIDE, decode_for_reading
+from abs_index.corpus.images import decode_image
 from abs_index.corpus.rejects import FIGURE_TEXT
 from abs_index.errors import LabelsError, RejectedError
+from abs_index.indexing.build import BuildOptions, index_documents
+from abs_index.indexing.table import Table
 from abs_index.training.figure_words import read_figure_words
+from tests.fakes import FakeModel
+from tests.indexing.helpers import MemoryFiles, make_document
 
 
 class SizeReader:
@@ -72,3 +84,45 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for name in (*draw(tmp_path, 66), "bad.png", "missing.png"):
         with pytest.raises(LabelsError, match=name):
             read_figure_words(SizeReader(), [name], tmp_path)
+
+
+class PixelReader:
+    """Says which pixels it was given."""
+
+    name = "pixels"
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def read(self, image: Image.Image) -> str:
+        return f"{image.width} x {image.height}: {sha256(image.tobytes()).hexdigest()}"
+
+
+def draw_noise(path: Path, width: int, height: int) -> bytes:
+    noise = np.random.default_rng(1).integers(256, size=(height // 10, width // 10, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((width, height), Image.Resampling.BILINEAR).save(path)
+    return path.read_bytes()
+
+
+def test_a_large_picture_is_read_in_the_same_pixels_by_build_training_and_predict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = draw_noise(tmp_path / "large.jpg", 4200, 4100)
+    document = replace(make_document(1, figures=1), files=MemoryFiles({"1-0.png": content}))
+    options = BuildOptions(batch_size=1, workers=1, reader=PixelReader())
+    index_documents([("tests", document)], tmp_path / "index", FakeModel(), options=options)
+    (batch,) = Table.open_published(tmp_path / "index").batches("figure", ["figure_text"])
+    (built,) = batch.to_pydict()["figure_text"]
+    trained = read_figure_words(PixelReader(), ["large.jpg"], tmp_path)["large.jpg"]
+    monkeypatch.setattr("abs_index.corpus.figure_text.RapidReader", PixelReader)
+    command = ["predict", str(tmp_path / "large.jpg"), "--text", "A.", "--figure-text", "--json", "--device", "cpu"]
+    said = CliRunner().invoke(app, command)
+    assert said.exit_code == 0, said.output
+    assert built == trained == json.loads(said.stdout)["figure_text"]
+    assert built.startswith("2100 x 2050: "), "it is not decoded larger than it is read"
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_a_picture_that_is_not_too_large_to_read_is_read_as_it_is(name: str, tmp_path: Path) -> None:
+    content = draw_noise(tmp_path / name, MAX_SIDE, MAX_SIDE)
+    assert decode_for_reading(content).tobytes() == decode_image(content).image.tobytes()
