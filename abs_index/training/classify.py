@@ -14,7 +14,8 @@ from abs_index.labels import ABS, KINDS
 from abs_index.model.base import PairPredictions
 from abs_index.networks.paper.image import scale_pixels
 from abs_index.networks.paper.network import Answers, Classifier
-from abs_index.recipe import PaperSettings, Recipe, format_recipe, load_recipe
+from abs_index.paper_settings import PaperSettings
+from abs_index.recipe import Recipe, format_recipe, load_recipe
 from abs_index.training.article_vectors import article_vectors
 from abs_index.training.checkpoint import CHECKPOINT, load_part
 from abs_index.training.evaluation import Evaluation, score

@@ -25,7 +25,8 @@ from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
 from abs_index.networks.runtime import load_networks
-from abs_index.recipe import Recipe, ScheduleSettings
+from abs_index.paper_settings import ScheduleSettings
+from abs_index.recipe import Recipe
 from abs_index.training.checkpoint import read_tensors, write_tensors
 from abs_index.training.choose import calibrate, choose_kernel, choose_way, trained_weights
 from abs_index.training.evaluation import Advance, Evaluation, encode_files, predict_known, score

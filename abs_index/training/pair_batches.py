@@ -15,7 +15,7 @@ from abs_index.errors import LabelsError, RejectedError
 from abs_index.model.base import Pixels
 from abs_index.model.preprocess import make_square
 from abs_index.model.sentences import PaperVocabulary
-from abs_index.recipe import PaperSettings
+from abs_index.paper_settings import PaperSettings
 from abs_index.training.steps import Batch
 
 

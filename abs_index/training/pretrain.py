@@ -26,7 +26,8 @@ from abs_index.errors import RecipeError
 from abs_index.networks.paper.image import image_losses, scale_pixels
 from abs_index.networks.paper.network import Autoencoder
 from abs_index.networks.paper.text_decoder import text_losses
-from abs_index.recipe import PaperSettings, Recipe, format_recipe
+from abs_index.paper_settings import PaperSettings
+from abs_index.recipe import Recipe, format_recipe
 from abs_index.training.corpus_pairs import CorpusPair, Documents, prepare_pairs
 from abs_index.training.image_vectors import image_vectors, is_frozen
 from abs_index.training.pair_batches import PairBatches

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from abs_index.errors import AbsIndexError
-from abs_index.recipe import ScheduleSettings
+from abs_index.paper_settings import ScheduleSettings
 from abs_index.training.checkpoint import Training, load_checkpoint, save_checkpoint
 from abs_index.training.loss_log import CURVES, LossLog, draw_curves
 from abs_index.training.regimes import clipped_together, trained_parameters

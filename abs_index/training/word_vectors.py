@@ -14,7 +14,7 @@ from torch import Tensor
 
 from abs_index.errors import CorpusError, MissingExtraError, ModelError, UsageError
 from abs_index.model.sentences import PAD, SPECIAL, UNKNOWN, PaperVocabulary, count_words, split_sentences
-from abs_index.recipe import PaperTextSettings
+from abs_index.paper_settings import PaperTextSettings
 from abs_index.training.checkpoint import read_tensors, write_tensors
 
 WORDS = "words.safetensors"

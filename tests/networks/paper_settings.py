@@ -1,6 +1,6 @@
 """The paper's network in a size for tests: every layer is there, and none is wide."""
 
-from abs_index.recipe import (
+from abs_index.paper_settings import (
     PaperClassifierSettings,
     PaperImageSettings,
     PaperPretrainingSettings,

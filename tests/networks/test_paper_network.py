@@ -11,7 +11,8 @@ from abs_index.networks.paper.image import ImageDecoder, ImageEncoder, image_los
 from abs_index.networks.paper.network import ArticleEncoder, Autoencoder, Classifier
 from abs_index.networks.paper.text_decoder import NormalisedLSTM, TextDecoder, text_losses
 from abs_index.networks.paper.text_encoder import Attention, Lengths, TextEncoder
-from abs_index.recipe import PaperSettings, load_recipe
+from abs_index.paper_settings import PaperSettings
+from abs_index.recipe import load_recipe
 from tests.networks.paper_settings import TINY
 
 WORDS = torch.tensor(

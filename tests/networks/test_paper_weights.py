@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from abs_index.errors import ModelError
 from abs_index.networks.paper.image import ImageEncoder
-from abs_index.recipe import PaperImageSettings
+from abs_index.paper_settings import PaperImageSettings
 
 NAME = "test_efficientnet"
 

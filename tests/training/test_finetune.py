@@ -22,7 +22,8 @@ from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork, PairOutput
 from abs_index.networks.reader import ReaderNetwork
-from abs_index.recipe import ReaderSettings, Recipe, ScheduleSettings, TrainingSettings
+from abs_index.paper_settings import ScheduleSettings
+from abs_index.recipe import ReaderSettings, Recipe, TrainingSettings
 from abs_index.training import choose, finetune, finetune_task
 from abs_index.training.finetune import FineTuneProgress, FineTuning, fine_tune
 from abs_index.training.finetune_task import FineTuneTask, fix_parts, raw_answers

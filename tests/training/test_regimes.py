@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from abs_index.networks.paper.network import Autoencoder, Classifier
 from abs_index.networks.paper.text_decoder import text_losses
-from abs_index.recipe import PaperSettings
+from abs_index.paper_settings import PaperSettings
 from abs_index.training.regimes import REGIMES, Regime, apply_regime, needs_pretraining, trained_parameters
 from tests.networks.paper_settings import TINY
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from abs_index.networks.paper.network import Classifier
-from abs_index.recipe import ScheduleSettings
+from abs_index.paper_settings import ScheduleSettings
 from abs_index.training.classify import ClassifierTask
 from abs_index.training.loss_log import read_log
 from abs_index.training.pair_batches import PairBatches

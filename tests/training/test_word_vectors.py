@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from abs_index.errors import AbsIndexError, CorpusError, ModelError, UsageError
-from abs_index.recipe import PaperTextSettings
+from abs_index.paper_settings import PaperTextSettings
 from abs_index.training.word_vectors import WordTable, read_bin, read_vec
 from tests.networks.paper_settings import TINY
 

@@ -16,7 +16,7 @@ from abs_index.networks.image import fold_norms
 from abs_index.networks.paper.image import ImageEncoder, scale_pixels
 from abs_index.networks.paper.network import Classifier
 from abs_index.networks.paper.text_encoder import Level, TextEncoder
-from abs_index.recipe import PaperSettings
+from abs_index.paper_settings import PaperSettings
 
 
 class PaperImageNetwork(nn.Module):

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from abs_index.errors import ModelError
 from abs_index.networks.image import load_package_weights
-from abs_index.recipe import PaperImageSettings
+from abs_index.paper_settings import PaperImageSettings
 
 
 def scale_pixels(pixels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from abs_index.labels import ABS, KINDS
 from abs_index.networks.paper.image import ImageDecoder, ImageEncoder
 from abs_index.networks.paper.text_decoder import TextDecoder
 from abs_index.networks.paper.text_encoder import Lengths, TextEncoder
-from abs_index.recipe import PaperSettings
+from abs_index.paper_settings import PaperSettings
 
 
 class ArticleEncoder(nn.Module):

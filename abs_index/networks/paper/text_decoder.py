@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from abs_index.model.sentences import UNKNOWN
 from abs_index.networks.paper.text_encoder import Lengths
-from abs_index.recipe import PaperTextSettings
+from abs_index.paper_settings import PaperTextSettings
 
 
 class NormalisedLSTM(nn.Module):

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from abs_index.model.sentences import PAD
-from abs_index.recipe import PaperTextSettings
+from abs_index.paper_settings import PaperTextSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import torch
 
 from abs_index.errors import ModelError, UsageError
 from abs_index.networks.paper.network import Autoencoder, Classifier
-from abs_index.recipe import PaperSettings, Recipe, ScheduleSettings, load_recipe
+from abs_index.paper_settings import PaperSettings, ScheduleSettings
+from abs_index.recipe import Recipe, load_recipe
 from abs_index.training.checkpoint import CHECKPOINT, load_part, read_checkpoint
 from abs_index.training.loss_log import Row, read_log
 from abs_index.training.pretrain import paper_settings
