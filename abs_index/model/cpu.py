@@ -99,8 +99,11 @@ class CpuModel(PairModel):
 
 def _options(core: Any, threads: int | None, precision: str | None) -> dict[str, Any]:
     native = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision or native}
-    return options | ({"INFERENCE_NUM_THREADS": threads} if threads else {})
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision or native}
+    if threads:
+        # Threads are pinned to cores from the first on: processes with a few threads each would share the same ones.
+        options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+    return options
 
 
 def _read_graph(core: Any, folder: ModelFolder, name: str, weights: Weights) -> Any:

@@ -159,3 +159,32 @@ def test_torch_is_not_imported_to_learn_that_there_is_no_gpu() -> None:
         "load.load_model(); sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+CORES = """
+import os
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from abs_index.model.load import load_model
+
+model = load_model("fast", device="cpu", threads=1)
+side = model.info.image_size
+pixels = np.zeros((8, side, side, 3), np.uint8)
+seen = {frozenset(os.sched_getaffinity(0))}
+with ThreadPoolExecutor(1) as pool:
+    work = pool.submit(lambda: [model.encode_images(pixels) for _ in range(3)])
+    while not work.done():
+        for thread in os.listdir("/proc/self/task"):
+            try:
+                seen.add(frozenset(os.sched_getaffinity(int(thread))))
+            except ProcessLookupError:
+                pass
+work.result()
+print(len(seen))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux which cores a thread may run on")
+def test_two_processes_of_one_thread_do_not_have_to_share_a_core() -> None:
+    said = subprocess.run([sys.executable, "-c", CORES], capture_output=True, text=True, check=True)
+    assert said.stdout == "1\n", "some thread may not run on all cores that the process has"
