@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from abs_index.cli import console
@@ -193,6 +195,28 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
         for done in (1, 400, 410):
             advance(done, 800)
     assert capsys.readouterr().err == "embedding: 400 of 800 images, 10.0 images/s, 40 s left\n"
+
+
+def test_a_terminal_shows_one_bar_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminals: list[Console] = []
+
+    def terminal() -> Console:
+        terminals.append(Console(file=StringIO(), force_terminal=True, width=100))
+        return terminals[-1]
+
+    monkeypatch.setattr(console, "stderr", terminal)
+    with console.two_bars(("building", "documents"), ("making vectors of texts", "texts")) as (read, meant):
+        read(3, 3)
+        assert len(terminals) == 1
+        for done in (0, 512, 600):
+            meant(done, 600)
+    first, second = (one.file.getvalue() for one in terminals)  # type: ignore[attr-defined]
+    assert "building" in first
+    assert "3/3" in first
+    assert first.endswith("\x1b[2K"), "the first bar is wiped away before the second comes"
+    assert "making vectors of texts" in second
+    assert "600/600" in second
+    assert "texts/s" in second
 
 
 def test_quiet_progress_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

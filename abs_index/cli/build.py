@@ -152,13 +152,14 @@ def _build(
     with console.resumable(f"run {how} again to go on"):
         expected = expected_documents(corpora, options.corpus)
         title = "building and reading figures" if options.reader else "building"
-        with console.progress(title, unit="documents", quiet=quiet) as advance:
+        with console.two_bars((title, "documents"), ("making vectors of texts", "texts"), quiet=quiet) as (read, meant):
             return build_index(
                 corpora,
                 index,
                 load_model(model, device=device.value),
                 options=options,
-                progress=lambda done: advance(done, expected),
+                progress=lambda done: read(done, expected),
+                text_progress=meant,
             )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,3 +103,21 @@ def progress(title: str, *, unit: str = "images", quiet: bool = False) -> Abstra
     from abs_index.cli.progress import shown
 
     return shown(stderr(), title, unit)
+
+
+@contextmanager
+def two_bars(
+    first: tuple[str, str], second: tuple[str, str], *, quiet: bool = False
+) -> Iterator[tuple[Advance, Advance]]:
+    """Progress of two pieces of work (title and unit), one after the other: a terminal shows one bar at a time."""
+    with ExitStack() as stack:
+        begun = stack.enter_context(progress(first[0], unit=first[1], quiet=quiet))
+        shown: list[Advance] = []
+
+        def advance(done: int, total: int | None) -> None:
+            if not shown:
+                stack.close()
+                shown.append(stack.enter_context(progress(second[0], unit=second[1], quiet=quiet)))
+            shown[0](done, total)
+
+        yield begun, advance

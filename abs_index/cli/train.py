@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +25,6 @@ from abs_index.cli.options import (
 from abs_index.errors import UsageError
 
 if TYPE_CHECKING:
-    from abs_index.cli.progress import Advance
     from abs_index.training.model_card import FineTuned
 
 _GO_ON = "run the same command again to go on from the last checkpoint"
@@ -90,7 +88,7 @@ def train(
     root = images or labels.parent
     pairs = read_labels(labels, root)
     note = console.stderr()
-    bars = _two_bars(quiet, ("reading images", "images"), ("reading words in figures", "images"))
+    bars = console.two_bars(("reading images", "images"), ("reading words in figures", "images"), quiet=quiet)
     how = _GO_ON if cache else "no model was written; with --cache, what was done is kept"
     with console.resumable(how), bars as (read, words):
         told = Progress(
@@ -135,8 +133,8 @@ def pretrain(
     from abs_index.recipe import load_recipe
 
     settings = load_recipe(recipe)
-    with console.resumable(_GO_ON), _two_bars(quiet, ("reading", "documents"), ("pretraining", "steps")) as bars:
-        read, advance = bars
+    bars = console.two_bars(("reading", "documents"), ("pretraining", "steps"), quiet=quiet)
+    with console.resumable(_GO_ON), bars as (read, advance):
         told = PretrainProgress(lambda done: read(done, None), StepProgress(advance, _note(quiet)))
         run(settings, corpora, output, device=device.value, progress=told)
     console.stderr().print(f"wrote {output}", markup=False)
@@ -221,7 +219,8 @@ def classifier(
     pairs = read_labels(labels, root)
     reader = RapidReader(FigureTextSettings()) if figure_text else None
     settings = FineTuning(epochs, learning_rate, batch_size, validation, seed)
-    with console.resumable(_GO_ON), _two_bars(quiet, ("reading", "images"), ("training", "steps")) as (read, advance):
+    bars = console.two_bars(("reading", "images"), ("training", "steps"), quiet=quiet)
+    with console.resumable(_GO_ON), bars as (read, advance):
         told = FineTuneProgress(read, StepProgress(advance, _note(quiet)))
         result = fine_tune(
             model, pairs, root, output, settings, figure_reader=reader, device=device.value, progress=told
@@ -300,22 +299,6 @@ def _print_tuned(result: FineTuned) -> None:
 
 
 COMMANDS = (pretrain, classifier)
-
-
-@contextmanager
-def _two_bars(quiet: bool, first: tuple[str, str], second: tuple[str, str]) -> Iterator[tuple[Advance, Advance]]:
-    """Progress of two pieces of work (title and unit), one after the other: a terminal shows one bar at a time."""
-    with ExitStack() as stack:
-        read = stack.enter_context(console.progress(first[0], unit=first[1], quiet=quiet))
-        shown: list[Advance] = []
-
-        def advance(done: int, total: int | None) -> None:
-            if not shown:
-                stack.close()
-                shown.append(stack.enter_context(console.progress(second[0], unit=second[1], quiet=quiet)))
-            shown[0](done, total)
-
-        yield read, advance
 
 
 def _note(quiet: bool) -> Callable[[str], None] | None:

@@ -84,13 +84,14 @@ def build_index(
     *,
     options: BuildOptions | None = None,
     progress: Progress | None = None,
+    text_progress: text_vectors.Progress | None = None,
 ) -> BuildSummary:
     """Makes `folder` the index of exactly the documents below `roots`: see `index_documents`.
 
     Raises CorpusError too, where a root is missing or holds no documents.
     """
     documents = read_sources(roots, (options or BuildOptions()).corpus)
-    return index_documents(documents, folder, model, options=options, progress=progress)
+    return index_documents(documents, folder, model, options=options, progress=progress, text_progress=text_progress)
 
 
 def index_documents(
@@ -100,8 +101,11 @@ def index_documents(
     *,
     options: BuildOptions | None = None,
     progress: Progress | None = None,
+    text_progress: text_vectors.Progress | None = None,
 ) -> BuildSummary:
     """Makes `folder` the index of exactly these documents, embedding only what is new or changed.
+
+    `progress` is told of documents, and then `text_progress` of vectors of texts, where any are to be made.
 
     Readers go on with what was published before until the end. On Ctrl-C, whole documents are committed before
     KeyboardInterrupt is raised; the next call goes on from there.
@@ -126,7 +130,7 @@ def index_documents(
         with closing(_records(documents, known, texts, model, options, changes, clock)) as records:
             _write(records, _Writer(target, clock, options.rows_a_commit), changes, progress or (lambda done: None))
         changes.read, changes.words = texts.read, texts.words
-        _finish(target, known, encoder, options, changes, clock)
+        _finish(target, known, encoder, text_progress, options, changes, clock)
     return summarise(target, changes, clock.seconds, time.perf_counter() - start)
 
 
@@ -335,6 +339,7 @@ def _finish(
     target: Table,
     removed: dict[str, str],
     encoder: TextEncoder | None,
+    text_progress: text_vectors.Progress | None,
     options: BuildOptions,
     changes: Changes,
     clock: Clock,
@@ -347,7 +352,7 @@ def _finish(
             text_vectors.drop(target)
     if encoder is not None:
         with clock.stage("text vectors"):
-            changes.meant = text_vectors.fill(target, encoder)
+            changes.meant = text_vectors.fill(target, encoder, text_progress)
     with clock.stage("write"):
         if target.version != target.published_version:
             target.compact()

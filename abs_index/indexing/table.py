@@ -350,6 +350,11 @@ class Table:
                 self._commit(lance.LanceOperation.Update(updated_fragments=[changed], fields_modified=fields))
                 yield rows.num_rows
 
+    def count_lacking(self, name: str, row: Row) -> int:
+        """How many rows of one kind have no value in a column."""
+        with _errors_of(self.folder):
+            return int(self._dataset.count_rows(filter=f"{_is(row)} AND {name} IS NULL"))
+
     def _lacking(self, fragment: int, columns: Sequence[str], where: str, limit: int) -> pa.Table:
         with _errors_of(self.folder):
             scanner = self._dataset.get_fragment(fragment).scanner(

@@ -58,6 +58,18 @@ def test_a_second_time_reads_only_what_is_new(table: Table) -> None:
     assert text_vectors.fill(table, again) == 0
 
 
+def test_it_is_told_how_many_are_made_of_how_many(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_vectors, "_TEXTS_A_COMMIT", 4)
+    monkeypatch.setattr(text_vectors, "_TEXTS_AT_ONCE", 1)
+    told: list[tuple[int, int]] = []
+    for _ in range(2):
+        text_vectors.fill(table, FakeTextEncoder(), lambda done, total: told.append((done, total)))
+    assert told[0] == (0, 6)
+    assert told[-1] == (6, 6)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert len(told) == 7, "six texts, each told at once; the second call has nothing to tell"
+
+
 def test_a_paragraph_of_several_figures_is_encoded_once(tmp_path: Path) -> None:
     table = Table.create(tmp_path / "index", INFO)
     append(table, [DocumentRow("d", [FigureRow(id_, [PairRow("The same words")]) for id_ in "abc"])])
@@ -129,7 +141,11 @@ def test_a_build_makes_them_and_later_builds_keep_them_whole(tmp_path: Path) -> 
     build_index([corpus], folder, model)
     images = model.images_seen
 
-    first = build_index([corpus], folder, model, options=with_vectors)
+    told: list[tuple[int, int]] = []
+    first = build_index(
+        [corpus], folder, model, options=with_vectors, text_progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(0, first.pairs), (first.pairs, first.pairs)]
     assert (first.changes.meant, first.changes.embedded) == (first.pairs, 0)
     write_corpus(corpus, documents=3)
     later = build_index([corpus], folder, model, options=BuildOptions(workers=1, text_encoder=encoder))
