@@ -208,7 +208,8 @@ class Index:
         Images are compared by image embedding; with a `text` to the picture, picture and text are compared together
         with the pairs of the index, by pair embedding. A figure of the index is not among its own results.
 
-        Raises UsageError; ModelMismatchError where the model is not the one of the index; ModelError.
+        Raises UsageError; RejectedError for an image file that is damaged or none; ModelMismatchError where the model
+        is not the one of the index; ModelError.
         """
         chosen = _filters(filters, values)
         _check(k)
@@ -303,9 +304,9 @@ def _read(path: Path) -> Image.Image:
     try:
         return decode_image(path.read_bytes()).image
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     except RejectedError as error:
-        raise UsageError(f"{path}: {error}") from error
+        raise RejectedError(f"{path}: {error.reason}", error.detail) from None
 
 
 def _fused(rankings: Sequence[Sequence[Found[Any]]]) -> list[Found[Any]]:

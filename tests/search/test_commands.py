@@ -17,7 +17,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fol
     """Runs a command as the program does; gives exit code, standard output and standard error."""
 
     def run(command: str, *arguments: str, index: Path = folder) -> tuple[int, str, str]:
-        place = [str(index)] if command == "export" else ["--index", str(index)]
+        place = {"export": [str(index)], "predict": []}.get(command, ["--index", str(index)])
         monkeypatch.setattr(sys, "argv", ["abs-index", command, *arguments, *place])
         with pytest.raises(SystemExit) as ended:
             main.main()
@@ -114,6 +114,16 @@ def test_wrong_use_is_one_line(run, arguments: list[str], message: str) -> None:
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
     assert message in err
+
+
+def test_an_image_that_is_none_fails_alike_in_every_command(run, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    said = [
+        run("similar", "--image", str(tmp_path / "a.png")),
+        run("predict", str(tmp_path / "a.png"), "--text", "x", "--model", "fast"),
+    ]
+    line = f"error: {tmp_path / 'a.png'}: image format not supported: not a known kind of picture\n"
+    assert said == [(1, "", line)] * 2
 
 
 def test_similar_prints_other_figures(run) -> None:
