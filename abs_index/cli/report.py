@@ -53,6 +53,15 @@ def report(
             show_default=False,
         ),
     ] = None,
+    unseen: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--sources",
+            help="Folder of `train sources`, for the table of sources not seen in training. May be repeated.",
+            metavar="DIR",
+            show_default=False,
+        ),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Make the paper's tables and figures from your own data, with the published values beside them.
@@ -80,6 +89,7 @@ def report(
         pretraining=pretrained,
         classifiers=classifiers or (),
         models=[load_model(name, device="cpu") for name in models or ()],
+        unseen=unseen or (),
     )
     note = console.stderr()
     page = write_report(sources, output, None if quiet else lambda line: note.print(line, markup=False))

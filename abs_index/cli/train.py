@@ -1,4 +1,7 @@
-"""Commands `train`, `train pretrain` and `train classifier`: labelled or unlabelled pairs to a model."""
+"""Commands `train`, `train pretrain` and `train classifier`: labelled or unlabelled pairs to a model.
+
+`train sources` is in a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from abs_index.cli.options import (
     QuietOption,
     RecipeOption,
 )
+from abs_index.cli.sources import sources
 from abs_index.errors import UsageError
 
 if TYPE_CHECKING:
@@ -298,7 +302,7 @@ def _print_tuned(result: FineTuned) -> None:
     console.write(f"weights: {result.way:.0%} of the way from the old to the new ones{machine}")
 
 
-COMMANDS = (pretrain, classifier)
+COMMANDS = (pretrain, classifier, sources)
 
 
 def _note(quiet: bool) -> Callable[[str], None] | None:

@@ -11,8 +11,9 @@ from torch import nn
 
 from abs_index.errors import ModelError, UsageError
 from abs_index.labels import Role
-from abs_index.model.base import ImageFeatures, PairModel, PairPredictions, Pixels
+from abs_index.model.base import ImageFeatures, ModelInfo, PairModel, PairPredictions, Pixels
 from abs_index.model.folder import ModelFolder
+from abs_index.model.inputs import PairInputs
 from abs_index.model.preprocess import make_square
 from abs_index.model.weights import load_weights
 from abs_index.model.word_pieces import START
@@ -20,17 +21,20 @@ from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
 from abs_index.networks.paper.answering import PaperImageNetwork, PaperPairNetwork, make_networks
 from abs_index.networks.reader import ReaderNetwork
+from abs_index.recipe import Recipe
 
 
-class TorchModel(PairModel):
-    """A model folder, run by torch on any of its devices."""
+class NetworkModel(PairModel):
+    """Image and pair network of a recipe as they are in memory, run by torch on any of its devices."""
 
-    def __init__(self, folder: ModelFolder, device: str) -> None:
-        self.info = folder.info
-        self._recipe = folder.recipe
-        self._inputs = folder.inputs
+    def __init__(
+        self, recipe: Recipe, info: ModelInfo, inputs: PairInputs, networks: tuple[nn.Module, nn.Module], device: str
+    ) -> None:
+        self.info = info
+        self._recipe = recipe
+        self._inputs = inputs
         self._device = torch.device(device)
-        image, pair = load_paper_networks(folder) if folder.recipe.paper else load_networks(folder)
+        image, pair = networks
         self._image = image.to(self._device).to(memory_format=torch.channels_last)
         self._pair = pair.to(self._device)
 
@@ -56,6 +60,14 @@ class TorchModel(PairModel):
         inputs = (features.context, *self._inputs.encode(texts, roles, figure_texts))
         said = self._pair(*(torch.from_numpy(one).to(self._device) for one in inputs))
         return PairPredictions(*(one.cpu().numpy() for one in said))
+
+
+class TorchModel(NetworkModel):
+    """A model folder, run by torch."""
+
+    def __init__(self, folder: ModelFolder, device: str) -> None:
+        networks = load_paper_networks(folder) if folder.recipe.paper else load_networks(folder)
+        super().__init__(folder.recipe, folder.info, folder.inputs, networks, device)
 
 
 def load_cuda(folder: ModelFolder, threads: int | None = None) -> PairModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from abs_index.corpus.figure_text import FigureReader, decode_for_reading
 from abs_index.errors import LabelsError, RejectedError
+from abs_index.training.notes import format_note, read_notes
 
 Advance = Callable[[int, int], None]
 
@@ -33,7 +33,7 @@ def read_figure_words(
         note: Callable[[str, str], object] = known.__setitem__
         if cache:
             path = cache / f"figure-text-{hashlib.blake2b(reader.name.encode(), digest_size=8).hexdigest()}.jsonl"
-            known = _read_notes(path)
+            known = read_notes(path)
             cache.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(path.open("a", encoding="utf-8"))
             note = partial(_note, file.write, known)
@@ -49,21 +49,8 @@ def read_figure_words(
 
 
 def _note(write: Callable[[str], object], known: dict[str, str], key: str, words: str) -> None:
-    write(json.dumps([key, words]) + "\n")
+    write(format_note(key, words))
     known[key] = words
-
-
-def _read_notes(path: Path) -> dict[str, str]:
-    """Notes of a reading before; one that was stopped may have left half a line, which counts as not read."""
-    known: dict[str, str] = {}
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
-    for line in lines:
-        if line.endswith("]\n"):
-            key, words = json.loads(line)
-            known[key] = words
-    if lines and not lines[-1].endswith("\n"):
-        path.write_text("".join(lines[:-1]), encoding="utf-8")
-    return known
 
 
 def _content(path: Path) -> bytes:

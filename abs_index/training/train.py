@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from abs_index.corpus.figure_text import RapidReader
-from abs_index.errors import LabelsError, RecipeError
+from abs_index.errors import RecipeError
 from abs_index.model.folder import make_inputs
 from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
+from abs_index.networks.reader import ReaderNetwork
 from abs_index.recipe import Recipe
 from abs_index.training.calibration import fit_sharpness, mean_answers
-from abs_index.training.features import image_features
+from abs_index.training.features import RawFeatures, image_features
 from abs_index.training.figure_words import read_figure_words
 from abs_index.training.fit import PairData, Step, fit_members
 from abs_index.training.kernel import fit_kernel, fit_rarity
-from abs_index.training.labelled import LabelledPair
+from abs_index.training.labelled import LabelledPair, training_pairs
 from abs_index.training.projections import fit_image_projections, set_components
 from abs_index.training.reader import Pictures, train_reader
 from abs_index.training.words import build_words
@@ -53,41 +55,99 @@ def train_model(
     Raises RecipeError for a recipe of the paper's network, LabelsError where there is nothing to train on, ModelError
     where `output` cannot be written, MissingExtraError where packages that the recipe needs are not installed.
     """
+    tell = progress or Progress()
+    training = training_pairs(pairs)
+    validation = [pair for pair in pairs if pair.split == "validation"]
+    names = sorted({pair.image for pair in [*training, *validation]})
+    known = look_at_images(recipe, names, images, cache, tell)
+    made = train_networks(recipe, training, validation, known, cache, tell.epochs)
+    export_model(recipe, made.image, made.pair, made.words, output)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownImages:
+    """What is known of M images before any training: features, the row of each name in them, and the words in the
+    images by their names (None where the recipe has no reader)."""
+
+    features: RawFeatures
+    rows: dict[str, int]
+    words: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedNetworks:
+    """What a training makes: both networks, ready to predict, and the vocabulary of the pair network."""
+
+    image: ImageNetwork
+    pair: PairNetwork | ReaderNetwork
+    words: Sequence[str]
+
+
+def look_at_images(
+    recipe: Recipe, names: Sequence[str], images: Path, cache: Path | None = None, progress: Progress | None = None
+) -> KnownImages:
+    """Looks once at image files below a folder, for any number of trainings with one recipe.
+
+    Raises RecipeError for a recipe of the paper's network, LabelsError for an image that cannot be decoded,
+    MissingExtraError where packages that the recipe needs are not installed.
+    """
     if recipe.paper:
         raise RecipeError(
             f"recipe {recipe.name!r}: the paper's network is trained by `abs-index train pretrain` and "
             "`abs-index train classifier`"
         )
     tell = progress or Progress()
-    training = [pair for pair in pairs if pair.split == "train"]
-    validation = [pair for pair in pairs if pair.split == "validation"]
-    if len({pair.abs for pair in training}) < 2:
-        raise LabelsError("training needs pairs of split 'train' with at least two different labels")
-    torch.manual_seed(recipe.training.seed)
-    network = ImageNetwork(recipe.image).eval()
-    names = sorted({pair.image for pair in [*training, *validation]})
-    rows = {name: row for row, name in enumerate(names)}
-    raw = image_features(network.backbone, recipe.image, names, images, cache, tell.images)
-    seen = torch.tensor(sorted({rows[pair.image] for pair in training}))
-    fit_image_projections(network, raw.take(seen))
-    with torch.no_grad():
-        _, contexts = network.project(raw.regions, raw.pooled, raw.depths)
+    features = image_features(first_image_network(recipe).backbone, recipe.image, names, images, cache, tell.images)
+    words = None
     if recipe.reader:
-        figures = read_figure_words(RapidReader(recipe.figure_text), names, images, cache, tell.figures)
-        reader, pieces = train_reader(
-            recipe, training, validation, Pictures(contexts, rows, figures), cache, tell.epochs
-        )
-        export_model(recipe, network, reader, pieces, output)
-        return
+        words = read_figure_words(RapidReader(recipe.figure_text), names, images, cache, tell.figures)
+    return KnownImages(features, {name: row for row, name in enumerate(names)}, words)
+
+
+def first_image_network(recipe: Recipe) -> ImageNetwork:
+    """The image network before its projections are fitted. Random numbers start again from the recipe's seed."""
+    torch.manual_seed(recipe.training.seed)
+    return ImageNetwork(recipe.image).eval()
+
+
+def train_networks(
+    recipe: Recipe,
+    training: Sequence[LabelledPair],
+    validation: Sequence[LabelledPair],
+    known: KnownImages,
+    folder: Path | None = None,
+    step: Step | None = None,
+) -> TrainedNetworks:
+    """Trains on some pairs, and calibrates on others where there are any; both have their images among the known.
+
+    Nothing is learnt from any other image or pair. `folder` keeps where the training of a reader stands. Raises
+    LabelsError where a label is missing that the recipe needs.
+    """
+    # From here on, random numbers are the same whether the images had to be looked at or were known before.
+    network = first_image_network(recipe)
+    rows = known.rows
+    seen = torch.tensor(sorted({rows[pair.image] for pair in training}))
+    fit_image_projections(network, known.features.take(seen))
+    contexts = project(network, known.features)[1]
+    if known.words is not None:
+        pictures = Pictures(contexts, rows, known.words)
+        return TrainedNetworks(network, *train_reader(recipe, training, validation, pictures, folder, step))
     words, vectors = build_words([pair.text for pair in training], recipe.text)
     pair_network = PairNetwork(recipe, tuple(words), vectors)
     inputs = make_inputs(recipe, words)
     data = PairData.make(training, contexts, rows, inputs, recipe)
-    fit_members(pair_network, data, recipe.training, tell.epochs)
+    fit_members(pair_network, data, recipe.training, step)
     if recipe.kernel.share:
         fit_rarity(pair_network, data)
         fit_kernel(pair_network, data, recipe.kernel)
     set_components(pair_network.embedding, mean_answers(pair_network, data).joint, whiten=0.5)
     if validation:
         fit_sharpness(pair_network, PairData.make(validation, contexts, rows, inputs, recipe))
-    export_model(recipe, network, pair_network.eval(), words, output)
+    return TrainedNetworks(network, pair_network.eval(), words)
+
+
+@torch.no_grad()
+def project(network: ImageNetwork, features: RawFeatures) -> tuple[Tensor, Tensor]:
+    """Image embeddings (M, E) and contexts (M, C) of images whose features are known."""
+    embedding, context = network.project(features.regions, features.pooled, features.depths)
+    return embedding, context

@@ -209,7 +209,7 @@ def test_what_is_left_out_is_not_in_the_report(folder: Path, tmp_path: Path) -> 
 
 def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     cases: list[tuple[ReportSources, type[AbsIndexError], str]] = [
-        (ReportSources(), UsageError, "nothing to report on: give --corpus, --labels or --pretrained"),
+        (ReportSources(), UsageError, "nothing to report on: give --corpus, --labels, --pretrained or --sources"),
         (ReportSources(corpora=[folder / "corpus"], classifiers=[folder / "freeze"]), LabelsError, "of split 'test'"),
         (ReportSources(pretraining=folder / "corpus"), ModelError, "no training in it that has come to its first"),
         (ReportSources(pretraining=folder / "freeze"), ModelError, "a classifier; a pretraining is wanted here"),

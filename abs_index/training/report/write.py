@@ -32,6 +32,8 @@ from abs_index.training.report.pictures import (
 )
 from abs_index.training.report.results import Result, try_classifier, try_guess, try_model
 from abs_index.training.report.runs import ClassifierRun, Pretraining, open_classifiers, open_pretraining
+from abs_index.training.report.unseen import HEADING, unseen_blocks
+from abs_index.training.sources import read_sources
 
 PAGE, THIRD_PARTY = "README.md", "third-party"
 
@@ -43,7 +45,8 @@ class ReportSources:
     """What a report is made from; what is left out is not in it.
 
     `corpora` for Table 2; `labels` with their `images` and `annotator` (who made the labels, in words) for Tables 3 to
-    5; `pretraining` and `classifiers` are folders of trainings; `models` are scored on the same pairs beside them.
+    5; `pretraining` and `classifiers` are folders of trainings; `models` are scored on the same pairs beside them;
+    `unseen` are folders of `train sources`.
     """
 
     corpora: Sequence[Path] = ()
@@ -53,6 +56,7 @@ class ReportSources:
     pretraining: Path | None = None
     classifiers: Sequence[Path] = ()
     models: Sequence[PairModel] = field(default_factory=tuple)
+    unseen: Sequence[Path] = ()
 
 
 def write_report(sources: ReportSources, output: Path, note: Callable[[str], None] | None = None) -> Path:
@@ -62,12 +66,12 @@ def write_report(sources: ReportSources, output: Path, note: Callable[[str], Non
     of split `test`, ModelError for a folder that holds no training or cannot be written; and what reading a corpus or
     pictures raises.
     """
-    if not (sources.corpora or sources.labels or sources.pretraining):
-        raise UsageError("nothing to report on: give --corpus, --labels or --pretrained")
+    if not (sources.corpora or sources.labels or sources.pretraining or sources.unseen):
+        raise UsageError("nothing to report on: give --corpus, --labels, --pretrained or --sources")
     _make_folder(output)
     tell = note or (lambda _: None)
     writer = _Writer(sources, output, tell)
-    sections = [writer.corpus(), writer.labels(), writer.pretraining(), *writer.classifiers()]
+    sections = [writer.corpus(), writer.labels(), writer.pretraining(), *writer.classifiers(), writer.unseen()]
     _write(output / PAGE, [_HEAD, *(section for section in sections if section)])
     _write(output / THIRD_PARTY / PAGE, [_THIRD_PARTY_HEAD, *writer.third_party])
     return output / PAGE
@@ -134,6 +138,13 @@ class _Writer:
         plots.draw_losses(runs, self._output / "classifiers.png")
         self._draw_answers(shown, best)
         return [self._table_4(shown, best), self._table_5(results, runs)]
+
+    def unseen(self) -> str:
+        """A table that the paper does not have: scores on books and journals that a training had not seen."""
+        if not self._sources.unseen:
+            return ""
+        blocks = [unseen_blocks(read_sources(folder), self._annotator) for folder in self._sources.unseen]
+        return _section(HEADING, *(block for some in blocks for block in some))
 
     @property
     def _annotator(self) -> str:
