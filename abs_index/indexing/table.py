@@ -15,12 +15,9 @@ One process writes at a time: see `abs_index.indexing.lock`.
 
 from __future__ import annotations
 
-import errno
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Self
@@ -29,8 +26,9 @@ import lance
 import pyarrow as pa
 import xxhash
 
-from abs_index.errors import DamagedIndexError, IndexError_, ModelMismatchError, NotAnIndexError, StorageError
+from abs_index.errors import IndexError_, ModelMismatchError, NotAnIndexError
 from abs_index.indexing.schema import FORMAT_VERSION, Row, table_schema
+from abs_index.indexing.table_errors import damaged, table_errors
 from abs_index.model.base import ModelInfo
 
 NAME: Final = "table.lance"
@@ -69,7 +67,7 @@ class Table:
         """
         path = folder / NAME
         empty = pa.Table.from_batches([], schema=table_schema(model))
-        with _errors_of(folder):
+        with table_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             mode = "overwrite" if cls._usable(folder) else "create"
             if mode == "create" and path.exists():
@@ -119,7 +117,7 @@ class Table:
         if not cls.exists(folder):
             what = "holds no index" if folder.is_dir() else "does not exist"
             raise NotAnIndexError(f"{folder}: {what}; `abs-index build CORPUS --index {folder}` makes one")
-        with _errors_of(folder):
+        with table_errors(folder):
             return cls(folder, _dataset(folder, version))
 
     def _check_format(self) -> None:
@@ -139,7 +137,7 @@ class Table:
             path = self.folder / NAME / "data" / name
             found = path.stat().st_size if path.is_file() else None
             if found is None or (size and found != size):
-                raise _damaged(self.folder, f"data file {name} " + ("is missing" if found is None else "is cut off"))
+                raise damaged(self.folder, f"data file {name} " + ("is missing" if found is None else "is cut off"))
 
     # facts
 
@@ -151,7 +149,7 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         """The columns, as in `schema.table_schema`."""
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             return self._dataset.schema
 
     @property
@@ -193,7 +191,7 @@ class Table:
         return None if value is None else value.decode("utf-8", "replace")
 
     def _tags(self) -> dict[str, int]:
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             return {name: tag["version"] for name, tag in self._dataset.tags.list().items()}
 
     def _data_files(self) -> Iterator[tuple[str, int | None]]:
@@ -205,7 +203,7 @@ class Table:
 
     def count(self, row: Row | None = None) -> int:
         """Number of rows, of one kind or of all."""
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             return int(self._dataset.count_rows(filter=_is(row)))
 
     def fingerprints(self) -> dict[str, str]:
@@ -222,11 +220,11 @@ class Table:
 
     def take(self, places: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """Some columns of the rows at these places, counted from 0 over all rows in the order of this version."""
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             return self._dataset.take(list(places), columns=list(columns))
 
     def _scan(self, columns: list[str], where: str | None, rows: int) -> Iterator[pa.RecordBatch]:
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             scanner = self._dataset.scanner(
                 columns=columns,
                 filter=where,
@@ -239,7 +237,7 @@ class Table:
             )
             batches = iter(scanner.to_batches())
         while True:
-            with _errors_of(self.folder):
+            with table_errors(self.folder):
                 batch = next(batches, None)
             if batch is None:
                 return
@@ -253,10 +251,10 @@ class Table:
         """
         for name, expected in self._published_hashes().items():
             if _hash_file(self.folder / NAME / "data" / name) != expected:
-                raise _damaged(self.folder, f"data file {name} was changed")
+                raise damaged(self.folder, f"data file {name} was changed")
 
     def _published_hashes(self) -> dict[str, str]:
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             tag = self._dataset.tags.list().get(PUBLISHED)
         known: dict[str, str] = tag["metadata"] if tag else {}
         return {name: known[name] for name, _ in self._data_files() if name in known}
@@ -266,19 +264,19 @@ class Table:
     def append(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Adds rows in one commit: all of them, or none where it fails. They are in memory together."""
         rows = pa.Table.from_batches(batches, schema=self.schema)
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             self._dataset = lance.write_dataset(rows, self._dataset, mode="append")
 
     def delete_documents(self, ids: Iterable[str]) -> None:
         """Removes all rows of these documents, also of files refused as a whole. Ids are data: any text is safe."""
         for where in _in_documents(ids):
-            with _errors_of(self.folder):
+            with table_errors(self.folder):
                 self._dataset.delete(where)
 
     def delete_rejects(self, ids: Iterable[str], reason: str) -> None:
         """Removes the rejects of these documents that have this reason."""
         for where in _in_documents(ids):
-            with _errors_of(self.folder):
+            with table_errors(self.folder):
                 self._dataset.delete(f"{_is('reject')} AND reason = {_quoted(reason)} AND {where}")
 
     def update_rows(self, row: Row, key: str, values: pa.Table) -> None:
@@ -295,7 +293,7 @@ class Table:
             found = [(at, places[names]) for at, names in enumerate(_names(rows, key)) if names in places]
             if found:
                 here, there = map(list, zip(*found, strict=True))
-                with _errors_of(self.folder):
+                with table_errors(self.folder):
                     made = changes.take(there).append_column("_rowid", rows["_rowid"].take(here)).combine_chunks()
                     metadata, fields = fragment.update_columns(made)
                 updated.append(metadata)
@@ -304,7 +302,7 @@ class Table:
             self._commit(lance.LanceOperation.Update(updated_fragments=updated, fields_modified=sorted(modified)))
 
     def _rows_of(self, fragment: Any, row: Row, key: str, documents: Iterable[str]) -> pa.Table:
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             return pa.concat_tables(
                 fragment.scanner(
                     columns=["document", key], filter=f"{_is(row)} AND {where}", with_row_id=True
@@ -313,7 +311,7 @@ class Table:
             )
 
     def _commit(self, operation: Any) -> None:
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             self._dataset = lance.LanceDataset.commit(self._dataset, operation, read_version=self._dataset.version)
 
     def add_column(self, column: pa.Field, metadata: Mapping[str, str]) -> None:
@@ -322,14 +320,14 @@ class Table:
         A column of that name that is there already goes first, with all that is in it.
         """
         self.drop_column(column.name)
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             self._dataset.add_columns(column)
             self._dataset.update_schema_metadata(dict(metadata))
 
     def drop_column(self, name: str) -> None:
         """Removes a column, where there is one of that name."""
         if name in self.schema.names:
-            with _errors_of(self.folder):
+            with table_errors(self.folder):
                 self._dataset.drop_columns([name])
 
     def fill_column(
@@ -344,7 +342,7 @@ class Table:
         for number in [fragment.fragment_id for fragment in self._dataset.get_fragments()]:
             while (rows := self._lacking(number, reads, where, rows_a_commit)).num_rows:
                 values = make(rows.select(list(reads)).to_batches()[0])
-                with _errors_of(self.folder):
+                with table_errors(self.folder):
                     made = pa.table({"_rowid": rows["_rowid"], name: values})
                     changed, fields = self._dataset.get_fragment(number).update_columns(made)
                 self._commit(lance.LanceOperation.Update(updated_fragments=[changed], fields_modified=fields))
@@ -352,11 +350,11 @@ class Table:
 
     def count_lacking(self, name: str, row: Row) -> int:
         """How many rows of one kind have no value in a column."""
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             return int(self._dataset.count_rows(filter=f"{_is(row)} AND {name} IS NULL"))
 
     def _lacking(self, fragment: int, columns: Sequence[str], where: str, limit: int) -> pa.Table:
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             scanner = self._dataset.get_fragment(fragment).scanner(
                 columns=list(columns), filter=where, limit=limit, with_row_id=True
             )
@@ -368,7 +366,7 @@ class Table:
         last = tags.get(PUBLISHED)
         hashes = self._published_hashes()
         data = self.folder / NAME / "data"
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             hashes |= {name: _hash_file(data / name) for name, _ in self._data_files() if name not in hashes}
             if last is not None and last != self.version:
                 self._set_tag(PREVIOUS, last, exists=PREVIOUS in tags)
@@ -383,14 +381,14 @@ class Table:
         small = [f for f in self._dataset.get_fragments() if f.metadata.num_rows < _ROWS_A_FRAGMENT // 2]
         if len(small) < _FRAGMENTS_TO_COMPACT:
             return
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             self._dataset.optimize.compact_files(
                 target_rows_per_fragment=_ROWS_A_FRAGMENT, num_threads=1, batch_size=1024
             )
 
     def clean(self) -> None:
         """Removes versions that have no tag, and files of writers that were killed. Only under the lock."""
-        with _errors_of(self.folder):
+        with table_errors(self.folder):
             self._dataset.cleanup_old_versions(
                 older_than=timedelta(0), delete_unverified=True, error_if_tagged_old_versions=False
             )
@@ -427,41 +425,3 @@ def _hash_file(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _damaged(folder: Path, what: str) -> DamagedIndexError:
-    return DamagedIndexError(f"{folder}: the table is damaged ({what}); build it again with --rebuild")
-
-
-_STORAGE = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "no permission to write",
-    errno.EPERM: "no permission to write",
-    errno.EROFS: "the file system is read-only",
-}
-_OS_ERROR = re.compile(r"os error (\d+)")
-
-
-@contextmanager
-def _errors_of(folder: Path) -> Iterator[None]:
-    """Turns what Lance and the system raise (OSError, RuntimeError, ValueError, panics of Rust) into our errors."""
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError, NotImplementedError) as error:
-        raise _translate(folder, error) from error
-    except BaseException as error:
-        # Damaged bytes can make Rust panic; its exception has no public class and is no `Exception`.
-        if type(error).__name__ != "PanicException":
-            raise
-        raise _translate(folder, error) from error
-
-
-def _translate(folder: Path, error: BaseException) -> IndexError_:
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None and (match := _OS_ERROR.search(str(error))):
-        number = int(match[1])
-    if number in _STORAGE:
-        return StorageError(f"{folder}: {_STORAGE[number]}; what was committed before is kept, run again to go on")
-    lines = str(error).splitlines() or [type(error).__name__]
-    return _damaged(folder, lines[0][:200])

@@ -25,11 +25,11 @@ from abs_index.errors import (
     NotAnIndexError,
     StorageError,
 )
-from abs_index.indexing import table
 from abs_index.indexing.build import BuildOptions, build_index, index_documents
 from abs_index.indexing.lock import write_lock
 from abs_index.indexing.summary import BuildSummary
 from abs_index.indexing.table import Table
+from abs_index.indexing.table_errors import table_errors
 from abs_index.model.base import ImageFeatures, PairPredictions
 from tests.fakes import FakeArticle, FakeFigure, FakeModel, write_article, write_corpus
 from tests.indexing.helpers import MemoryFiles, content_of, make_document, png
@@ -424,7 +424,7 @@ def test_a_disk_that_gets_full_at_any_stage(
     index(tmp_path, model, *map(make_document, range(3)))
 
     def fails(*_: object, **__: object) -> None:
-        with table._errors_of(tmp_path):
+        with table_errors(tmp_path):
             _says_full()
 
     with monkeypatch.context() as patched:
