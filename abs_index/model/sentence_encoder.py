@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 from abs_index.errors import ModelError
 from abs_index.model.base import Floats
 from abs_index.model.sentence_graph import DIM, PAD, sentence_graph
-from abs_index.model.text_encoder import TextEncoder, TextEncoderInfo
+from abs_index.model.text_encoder import TextEncoder, TextEncoderInfo, encoder_pieces
 from abs_index.model.word_pieces import WordPieces
 
 NAME = "all-MiniLM-L6-v2"
@@ -37,7 +37,7 @@ class SentenceEncoder(TextEncoder):
         """`folder` holds its files. Raises ModelError where they are damaged."""
         weights = folder / "model.safetensors"
         self.info = TextEncoderInfo(NAME, _fingerprint(weights), DIM)
-        self._pieces = WordPieces((folder / "vocab.txt").read_text(encoding="utf-8").splitlines())
+        self._pieces = WordPieces(encoder_pieces(folder))
         # Vectors that are compared with one another must not depend on the machine that made them.
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
         # Pinned to a core that another program keeps busy, it would wait while others are free.

@@ -48,6 +48,11 @@ def encoder_files(what: str, extra: str) -> Path:
     return Path(spec.origin).parent / "model"
 
 
+def encoder_pieces(folder: Path) -> list[str]:
+    """The word pieces of the encoder with its files in this folder, in the order of their vectors."""
+    return (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+
+
 def load_text_encoder(*, threads: int | None = None) -> TextEncoder:
     """The encoder of the extra [semantic], on the CPU; `threads` bounds those that it uses, all cores if None.
 

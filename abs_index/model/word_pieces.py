@@ -43,6 +43,11 @@ class WordPieces:
                 break
         return [self.start, *numbers[: limit - 2], self.stop] if numbers else []
 
+    def encode_word(self, word: str) -> list[int]:
+        """Numbers of the pieces of one word between start and stop. It is taken as it is written, and so may itself be
+        a piece ("##ing") or a special one."""
+        return [self.start, *self._remember(word), self.stop]
+
     def _remember(self, word: str) -> tuple[int, ...]:
         numbers = tuple(longest_pieces(word, self._numbers)) or (self._numbers[UNKNOWN],)
         if len(self._read) < _MOST_REMEMBERED:

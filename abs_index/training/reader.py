@@ -14,7 +14,7 @@ from torch import Tensor
 from abs_index.errors import AbsIndexError
 from abs_index.model.folder import make_inputs
 from abs_index.model.reading import ReaderInputs
-from abs_index.model.text_encoder import encoder_files
+from abs_index.model.text_encoder import encoder_files, encoder_pieces
 from abs_index.model.word_pieces import PADDING, START, STOP, UNKNOWN, split_words
 from abs_index.networks.pair import PairOutput
 from abs_index.networks.reader import PAD, ReaderNetwork, reader_settings
@@ -100,7 +100,7 @@ def read_pieces(recipe: Recipe, texts: Iterable[str]) -> list[str]:
 
 def _kept_pieces() -> list[tuple[int, str]]:
     """Those with a meaning, with their rows among the encoder's; the encoder knows Chinese signs, but no Chinese."""
-    pieces = (_encoder_folder() / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    pieces = encoder_pieces(_encoder_folder())
     return [(row, one) for row, one in enumerate(pieces) if not one.startswith("[unused") and max(one) < _FAR_EAST]
 
 

@@ -9,92 +9,47 @@ from __future__ import annotations
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional
 
-from abs_index.model.text_encoder import encoder_files
+from abs_index.model.text_encoder import encoder_files, encoder_pieces
+from abs_index.model.word_pieces import WordPieces
+from abs_index.networks.bert import BertEmbeddings, BertLayer, hide
 
-DIM, LAYERS, HEADS = 384, 6, 12
-START, STOP, UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
-
-
-class _Layer(nn.Module):
-    """One layer of BERT, with its tensors under BERT's own names."""
-
-    def __init__(self, tensors: dict[str, Tensor], prefix: str) -> None:
-        super().__init__()
-        self._tensors = {
-            name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
-        }
-
-    def _linear(self, name: str, inputs: Tensor) -> Tensor:
-        return functional.linear(inputs, self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"])
-
-    def _norm(self, name: str, inputs: Tensor) -> Tensor:
-        weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]
-        return functional.layer_norm(inputs, (DIM,), weight, bias, eps=1e-12)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """States (N, L, DIM); `mask` bool (N, 1, 1, L) is true for real pieces."""
-        query, key, value = (
-            self._linear(f"attention.self.{part}", states).unflatten(2, (HEADS, -1)).transpose(1, 2)
-            for part in ("query", "key", "value")
-        )
-        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
-        states = self._norm("attention.output.LayerNorm", states + self._linear("attention.output.dense", mixed))
-        wide = functional.gelu(self._linear("intermediate.dense", states))
-        return self._norm("output.LayerNorm", states + self._linear("output.dense", wide))
+DIM, LAYERS, PLACES = 384, 6, 512
 
 
 class SentenceEncoder(nn.Module):
     """The encoder and its word pieces."""
 
     def __init__(self) -> None:
+        """Raises MissingExtraError where the weights are not installed."""
         super().__init__()
         folder = encoder_files("the sentence encoder that words start from", "train")
-        self.pieces = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-        self._numbers = {piece: number for number, piece in enumerate(self.pieces)}
-        self._tensors = load_file(folder / "model.safetensors")
-        self.layers = nn.ModuleList(_Layer(self._tensors, f"encoder.layer.{number}.") for number in range(LAYERS))
+        self.word_pieces = WordPieces(encoder_pieces(folder))
+        self.embeddings = BertEmbeddings(len(self.word_pieces.pieces), PLACES, DIM)
+        self.layers = nn.ModuleList(BertLayer(DIM) for _ in range(LAYERS))
+        tensors = load_file(folder / "model.safetensors")
+        self.embeddings.load_bert(tensors)
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, BertLayer)
+            layer.load_bert(tensors, number)
 
     @torch.inference_mode()
     def encode_words(self, words: list[str], batch_size: int = 256) -> Tensor:
         """Vectors float32 (N, DIM) of words and word pieces ("##ing"), each read alone."""
-        numbers = [self._read(word) for word in words]
-        order = sorted(range(len(words)), key=lambda row: len(numbers[row]))
+        numbers = [torch.tensor(self.word_pieces.encode_word(word)) for word in words]
+        order = torch.tensor([len(row) for row in numbers]).argsort()
         vectors = torch.zeros(len(words), DIM)
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            vectors[rows] = self._encode([numbers[row] for row in rows])
+        for rows in order.split(batch_size):
+            padding = self.word_pieces.padding
+            some = nn.utils.rnn.pad_sequence([numbers[row] for row in rows], batch_first=True, padding_value=padding)
+            vectors[rows] = self._encode(some)
         return vectors
 
-    def _encode(self, rows: list[list[int]]) -> Tensor:
-        length = max(map(len, rows))
-        numbers = torch.tensor([row + [0] * (length - len(row)) for row in rows])
-        real = torch.arange(length) < torch.tensor([[len(row)] for row in rows])
-        named = self._tensors
-        states = functional.embedding(numbers, named["embeddings.word_embeddings.weight"])
-        states = states + named["embeddings.position_embeddings.weight"][:length]
-        states = states + named["embeddings.token_type_embeddings.weight"][0]
-        norm = named["embeddings.LayerNorm.weight"], named["embeddings.LayerNorm.bias"]
-        states = functional.layer_norm(states, (DIM,), *norm, eps=1e-12)
+    def _encode(self, numbers: Tensor) -> Tensor:
+        """Vectors (N, DIM) of rows of pieces (N, L)."""
+        real = numbers != self.word_pieces.padding
+        states: Tensor = self.embeddings(numbers, torch.arange(numbers.shape[1]))
+        mask = hide(~real)[:, None, None, :]
         for layer in self.layers:
-            states = layer(states, real[:, None, None, :])
+            states = layer(states, mask)
         return (states * real.unsqueeze(2)).sum(1) / real.sum(1, keepdim=True)
-
-    def _read(self, word: str) -> list[int]:
-        """The word's number, or those of its longest known pieces, between start and stop."""
-        pieces = [word] if word in self._numbers else self._split(word)
-        return [self._numbers[piece] for piece in (START, *pieces, STOP)]
-
-    def _split(self, word: str) -> list[str]:
-        pieces: list[str] = []
-        start = 0
-        while start < len(word):
-            mark = "##" if start else ""
-            ends = (end for end in range(len(word), start, -1) if mark + word[start:end] in self._numbers)
-            end = next(ends, None)
-            if end is None:
-                return [UNKNOWN]
-            pieces.append(mark + word[start:end])
-            start = end
-        return pieces

@@ -25,7 +25,7 @@ def build_words(texts: Iterable[str], settings: TextSettings) -> tuple[list[str]
         words = [*SPECIAL, *sorted(frequent | marks)]
         return words, _zero_padding(torch.randn(len(words), settings.word_dim))
     encoder = SentenceEncoder()
-    pieces = [piece for piece in encoder.pieces if _is_wanted(piece)]
+    pieces = [piece for piece in encoder.word_pieces.pieces if _is_wanted(piece)]
     words = [*SPECIAL, *pieces, *sorted(frequent - set(pieces))]
     return words, reduce_vectors(encoder.encode_words([_MEANINGS.get(word, word) for word in words]), settings.word_dim)
 

@@ -40,6 +40,15 @@ def test_very_long_words_are_unknown_at_once() -> None:
     assert longest_pieces("heart" * 20, {"heart": 0, "##heart": 1}) == [0] + 19 * [1]
 
 
+@pytest.mark.parametrize(
+    ("word", "read_as"),
+    [("##ing", ["##ing"]), ("hearts", ["heart", "##s"]), ("[UNK]", ["[UNK]"]), ("x.", ["[UNK]"]), (".", ["."])],
+)
+def test_one_word_is_taken_as_it_is_written(word: str, read_as: list[str]) -> None:
+    numbers = WordPieces(PIECES).encode_word(word)
+    assert [PIECES[number] for number in numbers] == ["[CLS]", *read_as, "[SEP]"]
+
+
 def test_split_words_keeps_marks() -> None:
     assert split_words("a_b (c)") == ["a", "_", "b", "(", "c", ")"]
 
