@@ -26,13 +26,11 @@ from abs_index.model.sentence_inputs import SentenceInputs
 from abs_index.recipe import Recipe, parse_recipe
 from abs_index.resources import shipped
 
-WEIGHTS, IMAGE_GRAPH, PAIR_GRAPH, VOCABULARY, RECIPE = (
-    "model.safetensors",
-    "image.xml",
-    "pair.xml",
-    "vocabulary.txt",
-    "recipe.toml",
-)
+FILES = ("model.safetensors", "image.xml", "pair.xml", "vocabulary.txt", "recipe.toml")
+"""All that a model needs."""
+WEIGHTS, IMAGE_GRAPH, PAIR_GRAPH, VOCABULARY, RECIPE = FILES
+CARD = "README.md"
+"""What it says of itself to people; a model can be without."""
 FORMAT = "abs-index-model-2"
 """In the metadata of the weights; another number is another, unreadable layout."""
 
@@ -78,10 +76,10 @@ def model_names() -> list[str]:
 
 def open_folder(path: Path) -> ModelFolder:
     """Reads and checks a model folder. Raises ModelError with the file and what is wrong with it."""
-    content = {name: _read(path / name) for name in (RECIPE, VOCABULARY, IMAGE_GRAPH, PAIR_GRAPH, WEIGHTS)}
+    content = {name: _read(path / name) for name in reversed(FILES)}  # the large one last
     metadata = read_metadata(content[WEIGHTS], path / WEIGHTS)
-    for name in (RECIPE, VOCABULARY, IMAGE_GRAPH, PAIR_GRAPH):
-        if metadata.get(name) != digest(content[name]):
+    for name in content:
+        if name != WEIGHTS and metadata.get(name) != digest(content[name]):
             raise ModelError(f"{path / name}: does not belong to {WEIGHTS} beside it (changed, or of another model)")
     try:
         recipe = parse_recipe(content[RECIPE].decode(), str(path / RECIPE))

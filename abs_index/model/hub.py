@@ -10,11 +10,9 @@ import re
 from pathlib import Path
 
 from abs_index.errors import MissingExtraError, ModelError, UsageError
-from abs_index.model.folder import IMAGE_GRAPH, PAIR_GRAPH, RECIPE, VOCABULARY, WEIGHTS
+from abs_index.model.folder import CARD, FILES
 
 PREFIX = "hf:"
-CARD = "README.md"
-NEEDED = (WEIGHTS, IMAGE_GRAPH, PAIR_GRAPH, VOCABULARY, RECIPE)
 
 _NAME = re.compile(r"hf:(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w-][\w./-]*))?")
 _SNAPSHOT = re.compile(r"models--(?P<owner>.+)--(?P<name>.+)/snapshots/(?P<revision>[0-9a-f]{40})")
@@ -30,11 +28,11 @@ def fetch_model(name: str) -> Path:
     if parts is None or ".." in name:
         raise UsageError(f"{name!r} is no model of the hub: write hf:ORG/NAME or hf:ORG/NAME@REVISION")
     snapshot = _download(name, parts["repository"], parts["revision"])
-    missing = [one for one in NEEDED if not (snapshot / one).is_file()]
+    missing = [one for one in FILES if not (snapshot / one).is_file()]
     if missing:
         raise ModelError(f"{name}: no model of abs-index: {', '.join(missing)} is not in it or was not fetched")
     home = snapshot.parents[1].resolve()
-    strays = [one for one in (*NEEDED, CARD) if not (snapshot / one).resolve().is_relative_to(home)]
+    strays = [one for one in (*FILES, CARD) if not (snapshot / one).resolve().is_relative_to(home)]
     if strays:
         raise ModelError(f"{snapshot / strays[0]}: a link out of the model; delete {home} and fetch it again")
     return snapshot
@@ -60,7 +58,7 @@ def _download(name: str, repository: str, revision: str | None) -> Path:
     # Whatever carries the requests has errors of its own, and no version of the hub's client hides them all.
     transport: type[Exception] = errors.HfHubHTTPError.__bases__[0]
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=[*NEEDED, CARD]))
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=[*FILES, CARD]))
     except errors.RevisionNotFoundError:
         raise ModelError(f"{name}: the model has no revision {revision!r}") from None
     except errors.RepositoryNotFoundError:

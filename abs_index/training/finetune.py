@@ -19,7 +19,7 @@ import torch
 from abs_index.corpus.figure_text import FigureReader
 from abs_index.errors import ModelError, UsageError
 from abs_index.model.base import ImageFeatures, PairModel
-from abs_index.model.folder import ModelFolder, find_model, open_folder
+from abs_index.model.folder import CARD, ModelFolder, find_model, open_folder
 from abs_index.model.load import load_model
 from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
@@ -35,7 +35,7 @@ from abs_index.training.finetune_task import FineTuneTask, Network, fix_parts
 from abs_index.training.fit import PairData
 from abs_index.training.held_out import split_pairs
 from abs_index.training.labelled import LabelledPair
-from abs_index.training.model_card import CARD, FineTuned, describe
+from abs_index.training.model_card import FineTuned, describe
 from abs_index.training.steps import StepProgress, train_steps
 from abs_index.training.training_folder import file_digest, find_device, identify, locked_folder
 

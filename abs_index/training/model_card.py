@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from abs_index.labels import ABS
-from abs_index.model.folder import ModelFolder
+from abs_index.model.folder import CARD, ModelFolder
 from abs_index.model.hub import hub_name
 from abs_index.training.evaluation import Evaluation
 from abs_index.training.labelled import LabelledPair
-
-CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from abs_index.errors import ModelError
+from abs_index.model.folder import CARD
 from abs_index.networks.export import export_model
 from abs_index.networks.paper.answering import make_networks
 from abs_index.training.report.runs import ClassifierRun, open_classifiers
-
-CARD = "README.md"
 
 
 def write_model(training: Path, folder: Path) -> None:
