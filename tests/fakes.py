@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 from PIL import Image
 
+from abs_index.corpus.rejects import FIGURE_TEXT
+from abs_index.errors import RejectedError
 from abs_index.labels import ABS, KINDS, Role
 from abs_index.model.base import Floats, ImageFeatures, ModelInfo, PairModel, PairPredictions, Pixels
 
@@ -61,6 +64,44 @@ class FakeModel(PairModel):
             _softmax(4 * features.embedding @ self._kind),
             np.abs(embedding[:, 0]),
         )
+
+
+class ReadingModel(FakeModel):
+    """A model that reads the words in the figure with the text, and notes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def encode_pairs(
+        self,
+        features: ImageFeatures,
+        texts: Sequence[str],
+        roles: Sequence[Role],
+        figure_texts: Sequence[str] | None = None,
+    ) -> PairPredictions:
+        words = list(figure_texts or [""] * len(texts))
+        self.told += words
+        return super().encode_pairs(
+            features, [f"{text} {word}" for text, word in zip(texts, words, strict=True)], roles
+        )
+
+
+class FakeReader:
+    """Reads the colour of the corner: words of red pictures, none of others; cannot read pure blue ones."""
+
+    def __init__(self, name: str = "reader") -> None:
+        self.name = name
+        self.reads = 0
+        self._lock = Lock()
+
+    def read(self, image: Image.Image) -> str:
+        with self._lock:
+            self.reads += 1
+        red, green, blue = image.getpixel((image.width - 1, image.height - 1))
+        if (red, green, blue) == (0, 0, 255):
+            raise RejectedError(FIGURE_TEXT, "too blue")
+        return f"{self.name} saw {green} {blue}" if red > 200 else ""
 
 
 @lru_cache(maxsize=10_000)

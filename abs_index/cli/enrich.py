@@ -20,6 +20,7 @@ from abs_index.cli.options import (
 from abs_index.cli.predict import ModelOption, TextRole
 
 if TYPE_CHECKING:
+    from abs_index.corpus.figure_text import FigureReader
     from abs_index.enriching.summary import EnrichSummary
 
 _TEXT_SHOWN = 60
@@ -76,6 +77,13 @@ def enrich(
     vectors: Annotated[
         bool, typer.Option("--vectors", help="Write the embeddings too, for searches by nearest neighbours.")
     ] = False,
+    figure_text: Annotated[
+        bool,
+        typer.Option(
+            "--figure-text/--no-figure-text",
+            help="Read the words in the images first; needs the extra [figure-text].",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
     model: ModelOption = "default",
     device: DeviceOption = Device.AUTO,
@@ -107,6 +115,8 @@ def enrich(
     writes the fields abs, abs_prob, kind, kind_prob and cmi beside the image. All else stays as it is. A run that was
     stopped goes on where it was; a later run does what is new or has changed.
 
+    With --figure-text, the words in each image are read once, told to the model, and written to the field figure_text.
+
     Example:
 
         abs-index enrich --elasticsearch http://localhost:9200 --name articles --image-field figure.path \\
@@ -115,6 +125,7 @@ def enrich(
     from abs_index.indexing.elasticsearch.connection import connect
     from abs_index.model.load import load_model
 
+    reader = _reader() if figure_text else None
     client = connect(elasticsearch, insecure=insecure)
     # What follows needs the packages of the client, of which connecting says whether they are there.
     from abs_index.enriching.enrich import EnrichOptions
@@ -129,7 +140,7 @@ def enrich(
         query=query,
         target_field=target_field,
         dry_run=dry_run,
-        labels=LabelSettings(role=role.value, vectors=vectors, batch_size=batch_size, workers=workers),
+        labels=LabelSettings(role=role.value, vectors=vectors, batch_size=batch_size, workers=workers, reader=reader),
         rejects=rejects,
         dead_letters=dead_letters,
     )
@@ -142,6 +153,13 @@ def enrich(
     else:
         _print(summary)
     raise typer.Exit(_exit_code(summary, dead_letters, strict=strict))
+
+
+def _reader() -> FigureReader:
+    from abs_index.corpus.figure_text import RapidReader
+    from abs_index.recipe import FigureTextSettings
+
+    return RapidReader(FigureTextSettings())
 
 
 def _exit_code(summary: EnrichSummary, dead_letters: Path, *, strict: bool) -> int:
@@ -176,6 +194,8 @@ def _print(summary: EnrichSummary) -> None:
         table.add_row(f"  {reason}", f"{count:,}")
     if summary.without_vectors:
         table.add_row("without vectors", f"{summary.without_vectors:,}", "several figures in an array not nested")
+    if summary.without_words:
+        table.add_row("without words", f"{summary.without_words:,}", "words in the figure not read")
     if summary.conflicts:
         table.add_row("conflicts", f"{summary.conflicts:,}", "changed by others meanwhile, read again")
     table.add_row(

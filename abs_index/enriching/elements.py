@@ -23,6 +23,9 @@ Path = tuple[str, ...]
 SOURCE = "abs_source"
 """The field beside the labels that says what they were made from."""
 
+FIGURE_TEXT = "figure_text"
+"""The field beside the labels with the words in the image, where they were read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fields:
@@ -49,7 +52,7 @@ class Element:
     dots, `prefix` is what stands before the last name. `found` is the mark that its labels have now ("" without).
     `alone` where no other element shares its nested object, so that it may have vectors. What happens to it later:
     `reason` and `detail` where it is refused, `mark` of what its labels are to be made from, `pixels` until it was
-    predicted, `labels`.
+    predicted, `words` in the image where they were read, `labels`.
     """
 
     steps: tuple[str | int, ...]
@@ -64,6 +67,7 @@ class Element:
     digest: str = ""
     mark: str = ""
     pixels: Pixels | None = None
+    words: str | None = None
     labels: Json | None = None
 
     @property

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abs_index.enriching.elements import Element, Fields, Json, find_elements, partial_document
+from abs_index.enriching.elements import FIGURE_TEXT, Element, Fields, Json, find_elements, partial_document
 from abs_index.enriching.fetch import AddressRule, Fetcher, is_public
 from abs_index.enriching.images import ImageSource
 from abs_index.enriching.labelling import Labeller, LabelSettings
@@ -264,6 +264,7 @@ class _Run:
             self.summary.unchanged += 1
             return
         row = {"document": document.id, "place": element.place, "image": element.image, "text": element.text[:_TEXT]}
+        self.summary.without_words += self._options.labels.reader is not None and element.labels[FIGURE_TEXT] is None
         said = {name: element.labels[name] for name in ("abs", "abs_prob", "kind", "kind_prob", "cmi")}
         self.summary.add_label(row | said)
 
@@ -285,4 +286,5 @@ def _plan(target: TargetIndex, model: PairModel, options: EnrichOptions) -> tupl
     fields = resolve_fields(
         mapping, options.image_field, options.text_field, options.target_field, where=f"index {target.index!r}"
     )
-    return fields, plan_additions(mapping, fields, label_fields(model.info, vectors=options.labels.vectors))
+    wanted = label_fields(model.info, vectors=options.labels.vectors, words=options.labels.reader is not None)
+    return fields, plan_additions(mapping, fields, wanted)

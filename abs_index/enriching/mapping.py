@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from abs_index.enriching.elements import SOURCE, Fields, Json, Path
+from abs_index.enriching.elements import FIGURE_TEXT, SOURCE, Fields, Json, Path
 from abs_index.errors import MappingError
 from abs_index.labels import ABS
 from abs_index.model.base import ModelInfo
@@ -26,12 +26,14 @@ class Additions:
     properties: Json
 
 
-def label_fields(info: ModelInfo, *, vectors: bool) -> dict[str, Json]:
+def label_fields(info: ModelInfo, *, vectors: bool, words: bool = False) -> dict[str, Json]:
     """Names of the fields of labels and their definitions."""
     fields: dict[str, Json] = {"abs": {"type": "keyword"}}
     fields |= {f"abs_prob.{label}": {"type": "float"} for label in ABS}
     fields |= {"kind": {"type": "keyword"}, "kind_prob": {"type": "float"}, "cmi": {"type": "float"}}
     fields[SOURCE] = {"type": "keyword"}
+    if words:
+        fields[FIGURE_TEXT] = {"type": "text"}
     if vectors:
         fields["embedding_pair"] = _vector(info.pair_dim)
         fields["embedding_image"] = _vector(info.image_dim)

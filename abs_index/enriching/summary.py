@@ -21,7 +21,8 @@ class EnrichSummary:
     `figures` are labelled, unchanged (labels of the same input are there) or rejected, by reason. `documents` were
     read, `written` of them updated, `refused` of those updates by the server for good. `conflicts` counts documents
     that somebody changed in between and that were read again. `without_vectors` are figures that share a document or
-    nested object with others, where there can be no vectors. `sample` holds rows of the first labelled figures.
+    nested object with others, where there can be no vectors; `without_words` got labels although the words in their
+    images could not be read. `sample` holds rows of the first labelled figures.
     """
 
     index: str = ""
@@ -36,6 +37,7 @@ class EnrichSummary:
     refused: int = 0
     conflicts: int = 0
     without_vectors: int = 0
+    without_words: int = 0
     added_fields: tuple[str, ...] = ()
     dry_run: bool = False
     encoded: int = 0

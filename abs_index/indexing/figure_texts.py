@@ -7,7 +7,6 @@ earlier one, and not in one that was killed, as far as it was committed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 
@@ -15,6 +14,7 @@ from abs_index.corpus.figure_text import FigureReader, decode_for_reading
 from abs_index.errors import RejectedError
 from abs_index.indexing.clock import Clock
 from abs_index.indexing.known_texts import KnownTexts, LackingTexts
+from abs_index.indexing.once import Once
 from abs_index.indexing.table import Table
 from abs_index.recipe import CorpusSettings
 
@@ -51,7 +51,7 @@ class FigureTexts:
         self._settings = settings
         self._clock = clock
         self._lock = Lock()
-        self._recent: dict[str, Future[FigureText]] = {}
+        self._recent = Once[FigureText](_RECENT)
         self.read = self.words = 0
 
     def lacks(self, document: str) -> bool:
@@ -66,19 +66,7 @@ class FigureTexts:
         """The words of an image, of which these are the bytes and their hash."""
         if self._reader is None and not self._known:
             return FigureText()
-        with self._lock:
-            said = self._recent.get(digest)
-            mine = Future[FigureText]()
-            self._recent[digest] = said or mine
-            for old in list(self._recent)[:-_RECENT]:
-                del self._recent[old]
-        if said is not None:
-            return said.result()
-        try:
-            mine.set_result(self._find(digest, content))
-        except BaseException as error:  # noqa: BLE001 (raised again here, and in those who wait for it)
-            mine.set_exception(error)
-        return mine.result()
+        return self._recent.get(digest, lambda: self._find(digest, content))
 
     def _find(self, digest: str, content: bytes) -> FigureText:
         for known in self._known:

@@ -57,7 +57,9 @@ def make_index(
 def options(
     images: Path | None, image: str = "figure.path", text: str = "figure.caption", **more: Any
 ) -> EnrichOptions:
-    labels = LabelSettings(vectors=more.pop("vectors", False), batch_size=more.pop("batch_size", 4))
+    labels = LabelSettings(
+        vectors=more.pop("vectors", False), batch_size=more.pop("batch_size", 4), reader=more.pop("reader", None)
+    )
     return EnrichOptions(image, text, image_root=images, labels=labels, **more)
 
 

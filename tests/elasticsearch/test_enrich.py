@@ -27,7 +27,7 @@ from tests.elasticsearch.own_index import (
     state,
     write_images,
 )
-from tests.fakes import IMAGE_DIM, PAIR_DIM, FakeModel, write_image
+from tests.fakes import IMAGE_DIM, PAIR_DIM, FakeModel, FakeReader, ReadingModel, write_image
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +284,32 @@ def test_dry_run_says_everything_and_writes_nothing(client: Elasticsearch, name:
     assert (dry.labelled, dry.labels, dry.kinds, dry.added_fields) == (7, wet.labels, wet.kinds, wet.added_fields)
     assert dry.sample[0].keys() == {"document", "place", "image", "text", "abs", "abs_prob", "kind", "kind_prob", "cmi"}
     assert (dry.written, wet.written) == (0, 7)
+
+
+# words in figures
+
+
+@pytest.mark.clients
+def test_words_in_figures_are_a_field_to_search(client: Elasticsearch, name: str, make: Any, tmp_path: Path) -> None:
+    for number, colour in enumerate(((250, 10, 20), (10, 200, 30), (0, 0, 255))):
+        write_image(tmp_path / f"{number}.png", colour)
+    make({"figure": FIGURE}, [{"figure": figure(number)} for number in range(3)])
+    assert enrich(client, name, FakeModel(), options(tmp_path)).labelled == 3
+    given, model = options(tmp_path, reader=FakeReader()), ReadingModel()
+    summary = enrich(client, name, model, given)
+    assert (summary.labelled, summary.without_words) == (3, 1)
+    assert summary.added_fields == ("figure.figure_text",)
+    assert sorted(model.told) == ["", "", "reader saw 10 20"]
+    after = state(client, name)
+    assert [after[str(n)]["source"]["figure"]["figure_text"] for n in range(3)] == ["reader saw 10 20", "", None]
+    query = {"match": {"figure.figure_text": "saw"}}
+    assert client.count(index=name, query=query)["count"] == 1
+    for again in (given, options(tmp_path)):
+        assert enrich(client, name, model, again).unchanged == 3
+    client.update(index=name, id="0", doc={"figure": {"caption": "Something else."}}, refresh=True)
+    assert enrich(client, name, model, options(tmp_path)).labelled == 1
+    assert state(client, name)["0"]["source"]["figure"]["figure_text"] is None
+    assert client.count(index=name, query=query)["count"] == 0
 
 
 # vectors

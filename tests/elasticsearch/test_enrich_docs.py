@@ -84,7 +84,7 @@ def test_the_table_has_every_field() -> None:
         )
     )
     names = {first or f"abs_prob.{second}" for first, second in told}
-    assert names == set(label_fields(FakeModel().info, vectors=True))
+    assert names == set(label_fields(FakeModel().info, vectors=True, words=True))
 
 
 @pytest.fixture

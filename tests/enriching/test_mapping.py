@@ -15,9 +15,9 @@ KEYWORD, FLOAT = {"type": "keyword"}, {"type": "float"}
 PATHS = {"path": KEYWORD, "caption": {"type": "text"}}
 
 
-def additions(mapping: dict[str, Any], image: str, text: str, target: str = "", vectors: bool = False) -> Any:
+def additions(mapping: dict[str, Any], image: str, text: str, target: str = "", **more: bool) -> Any:
     fields = resolve_fields(mapping, image, text, target, where="it")
-    return plan_additions(mapping, fields, label_fields(INFO, vectors=vectors))
+    return plan_additions(mapping, fields, label_fields(INFO, **({"vectors": False} | more)))
 
 
 def test_objects_on_the_way_stay_what_they_are() -> None:
@@ -98,6 +98,14 @@ def test_what_stands_in_the_way(node: dict[str, Any], message: str) -> None:
     mapping = {"dynamic": "false", "properties": {"figure": node}}
     with pytest.raises(MappingError, match=message):
         additions(mapping, "figure.path", "figure.caption", vectors=True)
+
+
+def test_words_in_figures_need_a_field_of_text() -> None:
+    assert additions({"properties": PATHS}, "path", "caption", words=True).properties["figure_text"] == {"type": "text"}
+    there = {"properties": PATHS | {"figure_text": {"type": "text", "analyzer": "french"}}}
+    assert "figure_text" not in additions(there, "path", "caption", words=True).names
+    with pytest.raises(MappingError, match="figure_text is there with type keyword, but text is needed"):
+        additions({"properties": PATHS | {"figure_text": KEYWORD}}, "path", "caption", words=True)
 
 
 def test_vectors_above_a_nested_object_can_be_one_only() -> None:

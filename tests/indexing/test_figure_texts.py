@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,57 +17,16 @@ from PIL import Image
 
 from abs_index.corpus.document import Document, Reject
 from abs_index.corpus.rejects import FIGURE_TEXT, IMAGE_DAMAGED
-from abs_index.errors import RejectedError
 from abs_index.indexing.build import BuildOptions, index_documents
 from abs_index.indexing.clock import Clock
 from abs_index.indexing.figure_texts import FigureTexts
 from abs_index.indexing.summary import BuildSummary
 from abs_index.indexing.table import Table
-from abs_index.labels import Role
-from abs_index.model.base import ImageFeatures, PairPredictions
 from abs_index.recipe import CorpusSettings
-from tests.fakes import FakeModel
+from tests.fakes import FakeModel, FakeReader, ReadingModel
 from tests.indexing.helpers import MemoryFiles, content_of, make_document, png
 
 SMALL = BuildOptions(batch_size=4, workers=2, rows_a_commit=10)
-
-
-class Reader:
-    """Reads the colour of the corner: words of red pictures, none of others; cannot read pure blue ones."""
-
-    def __init__(self, name: str = "reader") -> None:
-        self.name = name
-        self.reads = 0
-        self._lock = Lock()
-
-    def read(self, image: Image.Image) -> str:
-        with self._lock:
-            self.reads += 1
-        red, green, blue = image.getpixel((image.width - 1, image.height - 1))
-        if (red, green, blue) == (0, 0, 255):
-            raise RejectedError(FIGURE_TEXT, "too blue")
-        return f"{self.name} saw {green} {blue}" if red > 200 else ""
-
-
-class ReadingModel(FakeModel):
-    """A model that reads the words in the figure with the text, and notes them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[str] = []
-
-    def encode_pairs(
-        self,
-        features: ImageFeatures,
-        texts: Sequence[str],
-        roles: Sequence[Role],
-        figure_texts: Sequence[str] | None = None,
-    ) -> PairPredictions:
-        words = list(figure_texts or [""] * len(texts))
-        self.told += words
-        return super().encode_pairs(
-            features, [f"{text} {word}" for text, word in zip(texts, words, strict=True)], roles
-        )
 
 
 RED, GREEN, BLUE = png(250, 10, 20), png(10, 200, 30), png(0, 0, 255)
@@ -83,7 +40,7 @@ def document(number: int, *images: bytes, caption: str = "Overview") -> Document
 
 
 def build(
-    folder: Path, *units: Document | Reject, reader: Reader | None, model: FakeModel | None = None, **options: Any
+    folder: Path, *units: Document | Reject, reader: FakeReader | None, model: FakeModel | None = None, **options: Any
 ) -> BuildSummary:
     return index_documents(
         (("tests", unit) for unit in units),
@@ -113,7 +70,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 def test_words_are_on_figures_and_pairs_and_the_network_is_told(tmp_path: Path) -> None:
     model = ReadingModel()
-    summary = build(tmp_path, document(1, RED, GREEN), reader=Reader(), model=model)
+    summary = build(tmp_path, document(1, RED, GREEN), reader=FakeReader(), model=model)
     expected = {("doc-1", "f0"): "reader saw 10 20", ("doc-1", "f1"): ""}
     assert words(tmp_path) == words(tmp_path, "pair") == expected
     assert sorted(model.told) == ["", "", "reader saw 10 20", "reader saw 10 20"]
@@ -128,8 +85,8 @@ def test_without_the_stage_nothing_is_known(tmp_path: Path) -> None:
 
 def test_a_second_build_reads_nothing(tmp_path: Path) -> None:
     units = [document(1, RED, GREEN), document(2, BLUE)]
-    build(tmp_path, *units, reader=Reader())
-    reader, model = Reader(), ReadingModel()
+    build(tmp_path, *units, reader=FakeReader())
+    reader, model = FakeReader(), ReadingModel()
     version = Table.open(tmp_path).version
     summary = build(tmp_path, *units, reader=reader, model=model)
     assert (reader.reads, model.images_seen, model.pairs_seen) == (0, 0, 0)
@@ -139,62 +96,62 @@ def test_a_second_build_reads_nothing(tmp_path: Path) -> None:
 def test_switched_on_later_only_what_words_change_is_predicted_again(tmp_path: Path) -> None:
     units = [document(1, RED, GREEN, BLUE), document(2, GREEN), Reject("bad.xml", "not well-formed"), document(3, RED)]
     build(tmp_path / "later", *units, reader=None)
-    model, reader = ReadingModel(), Reader()
+    model, reader = ReadingModel(), FakeReader()
     summary = build(tmp_path / "later", *units, reader=reader, model=model)
     assert str(summary.changes) == "0 new, 0 changed, 3 read for words, 0 removed, 0 unchanged"
     assert (reader.reads, model.images_seen, model.pairs_seen) == (3, 1, 4), "each image once; pairs of red ones only"
     assert summary.rejects == {FIGURE_TEXT: 1, "not well-formed": 1}
-    build(tmp_path / "at once", *units, reader=Reader())
+    build(tmp_path / "at once", *units, reader=FakeReader())
     assert_same(tmp_path / "later", tmp_path / "at once")
 
 
 def test_words_of_a_document_that_changed_are_kept(tmp_path: Path) -> None:
-    build(tmp_path, document(1, RED, GREEN), reader=Reader())
-    for reader in (None, Reader()):
+    build(tmp_path, document(1, RED, GREEN), reader=FakeReader())
+    for reader in (None, FakeReader()):
         model = ReadingModel()
         caption = f"Another {reader}"
         build(tmp_path, document(1, RED, GREEN, caption=caption), reader=reader, model=model)
         assert words(tmp_path)["doc-1", "f0"] == "reader saw 10 20"
         assert model.told.count("reader saw 10 20") == 2
         assert reader is None or reader.reads == 0
-    reader = Reader()
+    reader = FakeReader()
     build(tmp_path, document(7, png(5, 5, 5), RED), reader=reader)
     assert reader.reads == 1, "the same image in another document is known"
     assert words(tmp_path) == {("doc-7", "f0"): "", ("doc-7", "f1"): "reader saw 10 20"}
 
 
 def test_a_build_without_the_stage_keeps_what_is_there(tmp_path: Path) -> None:
-    build(tmp_path, document(1, RED), reader=Reader())
+    build(tmp_path, document(1, RED), reader=FakeReader())
     build(tmp_path, document(1, RED), document(2, png(240, 1, 1)), reader=None)
     assert words(tmp_path) == {("doc-1", "f0"): "reader saw 10 20", ("doc-2", "f0"): None}
-    reader = Reader()
+    reader = FakeReader()
     build(tmp_path, document(1, RED), document(2, png(240, 1, 1)), reader=reader)
     assert (reader.reads, words(tmp_path)["doc-2", "f0"]) == (1, "reader saw 1 1")
 
 
 def test_another_reader_reads_again(tmp_path: Path) -> None:
     units = [document(1, RED, GREEN), document(2, BLUE)]
-    build(tmp_path / "index", *units, reader=Reader())
+    build(tmp_path / "index", *units, reader=FakeReader())
     model = ReadingModel()
-    summary = build(tmp_path / "index", *units, reader=Reader("other"), model=model)
+    summary = build(tmp_path / "index", *units, reader=FakeReader("other"), model=model)
     assert (summary.changes.read, summary.rejects) == (2, {FIGURE_TEXT: 1}), "the reject of before is not there twice"
     assert model.pairs_seen == 2
-    build(tmp_path / "fresh", *units, reader=Reader("other"))
+    build(tmp_path / "fresh", *units, reader=FakeReader("other"))
     assert_same(tmp_path / "index", tmp_path / "fresh")
 
 
 def test_a_rebuild_reads_nothing_that_was_read(tmp_path: Path) -> None:
     units = [document(1, RED, GREEN)]
-    build(tmp_path / "index", *units, reader=Reader())
-    reader = Reader()
+    build(tmp_path / "index", *units, reader=FakeReader())
+    reader = FakeReader()
     summary = build(tmp_path / "index", *units, reader=reader, rebuild=True)
     assert (reader.reads, summary.changes.new) == (0, 1)
-    build(tmp_path / "fresh", *units, reader=Reader())
+    build(tmp_path / "fresh", *units, reader=FakeReader())
     assert_same(tmp_path / "index", tmp_path / "fresh")
 
 
 def test_a_damaged_image_is_a_reject_and_not_read(tmp_path: Path) -> None:
-    reader = Reader()
+    reader = FakeReader()
     summary = build(tmp_path, document(1, RED[:-30], GREEN), reader=reader)
     assert (summary.rejects, reader.reads) == ({IMAGE_DAMAGED: 1}, 1)
     build(tmp_path, document(1, RED[:-30], GREEN), reader=reader)
@@ -206,7 +163,7 @@ def test_what_was_read_before_an_interruption_is_not_read_again(tmp_path: Path) 
     build(tmp_path, *units, reader=None)
     version = Table.open(tmp_path).version
 
-    class Interrupting(Reader):
+    class Interrupting(FakeReader):
         def read(self, image: Image.Image) -> str:
             if self.reads == 20:
                 # Reading runs ahead of writing: without a wait, a busy machine may have written nothing yet.
@@ -217,7 +174,7 @@ def test_what_was_read_before_an_interruption_is_not_read_again(tmp_path: Path) 
                 os.kill(os.getpid(), signal.SIGINT)
             return super().read(image)
 
-    first, second = Interrupting(), Reader()
+    first, second = Interrupting(), FakeReader()
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path, *units, reader=first, rows_a_commit=1)
     assert set(words(tmp_path).values()) == {None}, "searches see the last finished build"
@@ -230,7 +187,7 @@ def test_what_was_read_before_an_interruption_is_not_read_again(tmp_path: Path) 
 NOISY = [document(number, png(250, number, 0), GREEN) for number in range(40)]
 
 
-class SlowReader(Reader):
+class SlowReader(FakeReader):
     def read(self, image: Image.Image) -> str:
         time.sleep(0.05)
         return super().read(image)
@@ -250,12 +207,12 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path: Path) -> None:
         time.sleep(0.05)
     process.kill()
     process.join()
-    reader = Reader()
+    reader = FakeReader()
     summary = build(folder, *NOISY, reader=reader)
     assert process.exitcode == -signal.SIGKILL
     assert summary.changes.unchanged >= 4
     assert reader.reads == 40 - summary.changes.unchanged, "the green image, which all have, is known"
-    build(tmp_path / "fresh", *NOISY, reader=Reader())
+    build(tmp_path / "fresh", *NOISY, reader=FakeReader())
     assert_same(folder, tmp_path / "fresh")
 
 
@@ -282,15 +239,15 @@ def test_cut_off_between_two_commits(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for name in ("append", "update_rows", "delete_rejects"):
             patched.setattr(Table, name, counted(name))
         with pytest.raises(KeyboardInterrupt):
-            build(tmp_path / "index", *units, reader=Reader())
-    build(tmp_path / "index", *units, reader=Reader())
-    build(tmp_path / "fresh", *units, reader=Reader())
+            build(tmp_path / "index", *units, reader=FakeReader())
+    build(tmp_path / "index", *units, reader=FakeReader())
+    build(tmp_path / "fresh", *units, reader=FakeReader())
     assert_same(tmp_path / "index", tmp_path / "fresh")
 
 
 def test_two_threads_that_want_one_image_read_it_once(tmp_path: Path) -> None:
     build(tmp_path, document(1, GREEN), reader=None)
-    reader = Reader()
+    reader = FakeReader()
     texts = FigureTexts(Table.open(tmp_path), [], reader, CorpusSettings(), Clock())
     with ThreadPoolExecutor(4) as pool:
         said = list(pool.map(lambda _: texts.of("0" * 32, RED), range(20)))
@@ -301,7 +258,7 @@ def test_embeddings_are_the_same_with_and_without_the_stage(tmp_path: Path) -> N
     large = Image.effect_noise((3000, 2400), 80).convert("RGB")
     large.save(tmp_path / "large.jpg", quality=80)
     unit = document(1, (tmp_path / "large.jpg").read_bytes())
-    build(tmp_path / "with", unit, reader=Reader())
+    build(tmp_path / "with", unit, reader=FakeReader())
     build(tmp_path / "without", unit, reader=None)
     ((one,),), ((other,),) = (rows(tmp_path / name, "figure", "image_embedding") for name in ("with", "without"))
     np.testing.assert_array_equal(one, other)
