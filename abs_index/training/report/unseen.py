@@ -28,8 +28,8 @@ def unseen_table(scores: Scores) -> str:
     rows: list[Sequence[Cell]] = [
         (plain(one.source), one.score.n, *_numbers(one.score), _share(one.seen_accuracy)) for one in scores.sources
     ]
-    together = ("**all pairs together**", scores.together.n, *_numbers(scores.together), "–")
-    means = (
+    together: Sequence[Cell] = ("**all pairs together**", scores.together.n, *_numbers(scores.together), "–")
+    means: Sequence[Cell] = (
         *("**mean over sources**", "–", percent(mean.accuracy), mean.macro_f1),
         *(_share(mean.recall.get(label)) for label in ABS),
         *(mean.calibration_error, _share(mean.seen_accuracy)),
