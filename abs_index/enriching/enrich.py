@@ -21,14 +21,7 @@ from abs_index.enriching.fetch import AddressRule, Fetcher, is_public
 from abs_index.enriching.images import ImageSource
 from abs_index.enriching.labelling import Labeller, LabelSettings
 from abs_index.enriching.mapping import Additions, known_fields, label_fields, plan_additions, resolve_fields
-from abs_index.enriching.reading import (
-    PointLostError,
-    UserDocument,
-    count_documents,
-    parse_query,
-    read_again,
-    read_documents,
-)
+from abs_index.enriching.reading import UserDocument, count_documents, parse_query, read_again, read_documents
 from abs_index.enriching.reasons import CHANGING, GONE, NO_IMAGE, REFUSED
 from abs_index.enriching.summary import EnrichSummary, RejectsFile
 from abs_index.enriching.target import TargetIndex, add_fields, open_target
@@ -36,6 +29,7 @@ from abs_index.enriching.writing import Refused, Written, write_updates
 from abs_index.errors import AccessError, MappingError, UnreachableError, UsageError
 from abs_index.indexing.elasticsearch.dead_letters import DeadLetters
 from abs_index.indexing.elasticsearch.patience import Patience
+from abs_index.indexing.elasticsearch.point_in_time import PointLostError
 from abs_index.indexing.local import background
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from abs_index.enriching.target import TargetIndex
 from abs_index.errors import QueryError
 from abs_index.indexing.elasticsearch.connection import error_reason
 from abs_index.indexing.elasticsearch.patience import Patience
+from abs_index.indexing.elasticsearch.point_in_time import read_pages
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -35,10 +36,6 @@ class UserDocument:
     term: int
     source: Json
     elements: list[Element] = field(default_factory=list)
-
-
-class PointLostError(Exception):
-    """The point in time is gone, by a restart or because it was not used for long: reading starts again."""
 
 
 def parse_query(text: str) -> Json:
@@ -83,22 +80,13 @@ def read_documents(
 
     Raises PointLostError.
     """
-    point = str(patience.call(lambda: client.open_point_in_time(index=target.name, keep_alive=_KEEP))["id"])
-    after: list[Any] | None = None
-    size = _PAGE_FIRST
-    try:
-        while True:
-            patience.progressed()  # documents may have been at work for long since the last page
-            ask = partial(_page, client, point, size, after, query=query, source=_wanted(target, fields))
-            hits, point = patience.call(ask)
-            if not hits:
-                return
-            after = hits[-1]["sort"]
-            size = _next_size(size, hits)
+    body = {"query": query, "_source": _wanted(target, fields), "seq_no_primary_term": True}
+    pages = read_pages(client, target.name, body, _PAGE_FIRST, keep=_KEEP, patience=patience, next_size=_next_size)
+    with closing(pages):
+        for hits in pages:
             while hits:
                 yield _document(hits.pop(0))
-    finally:
-        _close(client, point)
+            patience.progressed()  # documents may have been at work for long since the last page
 
 
 def read_again(
@@ -120,41 +108,10 @@ def read_again(
     return [_document(found) for found in answer["docs"] if found.get("found")]
 
 
-def _page(
-    client: Elasticsearch, point: str, size: int, after: list[Any] | None, *, query: Json, source: Any
-) -> tuple[list[Json], str]:
-    from elasticsearch import NotFoundError
-
-    try:
-        answer = client.search(
-            pit={"id": point, "keep_alive": _KEEP},
-            query=query,
-            sort=[{"_shard_doc": "asc"}],
-            search_after=after,
-            size=size,
-            source=source,
-            seq_no_primary_term=True,
-            track_total_hits=False,
-            allow_partial_search_results=False,
-        )
-    except NotFoundError as error:
-        raise PointLostError from error
-    return answer["hits"]["hits"], str(answer.get("pit_id", point))
-
-
-def _next_size(size: int, hits: list[Json]) -> int:
+def _next_size(size: int, hits: Sequence[Json]) -> int:
     # The length of the JSON tells nearly what the answer took, and what the next one will take.
     average = max(1, sum(len(json.dumps(hit["_source"])) for hit in hits[-8:]) // min(8, len(hits)))
     return max(1, min(_PAGE_MOST, 2 * size, _PAGE_BYTES // average))
-
-
-def _close(client: Elasticsearch, point: str) -> None:
-    from elastic_transport import ApiError, TransportError
-
-    try:
-        client.close_point_in_time(id=point)
-    except (ApiError, TransportError):
-        return  # it ends by itself
 
 
 def _names(fields: Fields) -> list[str]:

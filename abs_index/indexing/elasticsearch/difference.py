@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from abs_index.indexing.elasticsearch.documents import Version
 from abs_index.indexing.elasticsearch.patience import Patience
+from abs_index.indexing.elasticsearch.point_in_time import read_pages
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -91,21 +92,6 @@ def ids_of(client: Elasticsearch, index: str, documents: Iterable[str], patience
 
 
 def _ids(client: Elasticsearch, index: str, documents: list[str], patience: Patience) -> Iterator[str]:
-    query = {"terms": {"document": documents}}
-    pit = patience.call(lambda: client.open_point_in_time(index=index, keep_alive=_KEEP_ALIVE))["id"]
-    after: list[Any] | None = None
-    try:
-        while True:
-            page = patience.call(
-                lambda after=after: client.search(  # type: ignore[misc]
-                    pit={"id": pit, "keep_alive": _KEEP_ALIVE}, query=query, source=False, size=_HITS,
-                    sort=["_shard_doc"], search_after=after, track_total_hits=False,
-                )
-            )  # fmt: skip
-            hits = page["hits"]["hits"]
-            yield from (hit["_id"] for hit in hits)
-            if len(hits) < _HITS:
-                return
-            after = hits[-1]["sort"]
-    finally:
-        patience.call(lambda: client.options(ignore_status=404).close_point_in_time(id=pit))
+    body = {"query": {"terms": {"document": documents}}, "_source": False}
+    for hits in read_pages(client, index, body, _HITS, keep=_KEEP_ALIVE, patience=patience):
+        yield from (hit["_id"] for hit in hits)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from abs_index.errors import UsageError
 from abs_index.indexing import text_vectors
 from abs_index.indexing.elasticsearch.aliases import IndexMeta
-from abs_index.indexing.elasticsearch.connection import server_errors
+from abs_index.indexing.elasticsearch.point_in_time import read_pages
 from abs_index.indexing.lexical import keyword
 from abs_index.indexing.rows import Mask, Ordinals
 from abs_index.indexing.structures import Structures
@@ -163,29 +163,14 @@ class FaissVectors(VectorSource):
         answer = self._server.ask({"query": query, "size": 0, "track_total_hits": self._few + 1})
         if answer["hits"]["total"]["value"] > self._few:
             return None
-        ids = pa.array([pair for page in self._ids(query) for pair in page], pa.string())
+        ids = pa.array(list(self._ids(query)), pa.string())
         return self._of.pairs.mask(_truth(pc.is_in(chunk, ids)) for (chunk,) in self._of.pairs.chunks("pair"))
 
-    def _ids(self, query: Query) -> Iterator[list[str]]:
-        """Ids of all pairs that a query finds, as they are at one moment, a page at a time."""
-        client = self._server.client
-        body: Body = {
-            "query": query, "size": LIMIT, "sort": ["_shard_doc"], "track_total_hits": False,
-            "stored_fields": "_none_", "docvalue_fields": ["pair"],
-        }  # fmt: skip
-        with server_errors(client):
-            moment = client.open_point_in_time(index=self._server.index, keep_alive=_KEPT)["id"]
-            try:
-                while True:
-                    page = {**body, "pit": {"id": moment, "keep_alive": _KEPT}}
-                    answer = client.search(body=page, allow_partial_search_results=False)
-                    found = answer["hits"]["hits"]
-                    yield [hit["fields"]["pair"][0] for hit in found]
-                    if len(found) < LIMIT:
-                        return
-                    moment, body["search_after"] = answer["pit_id"], found[-1]["sort"]
-            finally:
-                client.close_point_in_time(id=moment)
+    def _ids(self, query: Query) -> Iterator[str]:
+        """Ids of all pairs that a query finds, as they are at one moment."""
+        body: Body = {"query": query, "stored_fields": "_none_", "docvalue_fields": ["pair"]}
+        for hits in read_pages(self._server.client, self._server.index, body, LIMIT, keep=_KEPT):
+            yield from (hit["fields"]["pair"][0] for hit in hits)
 
     def _pairs_that_pass(self, query: Query, pairs: Ordinals) -> Mask:
         ids = [row["pair"] for row in self._of.pairs.take(pairs, ["pair"])]
