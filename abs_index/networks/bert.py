@@ -43,7 +43,7 @@ class BertEmbeddings(nn.Module):
 class BertLayer(nn.Module):
     """One layer: states look at one another, then each for itself; normalised after each half."""
 
-    def __init__(self, dim: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
         self.heads = dim // _HEAD
         self.query, self.key, self.value = (nn.Linear(dim, dim) for _ in range(3))
@@ -51,7 +51,6 @@ class BertLayer(nn.Module):
         self.mixed_norm = nn.LayerNorm(dim, _EPSILON)
         self.wide, self.narrow = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
         self.norm = nn.LayerNorm(dim, _EPSILON)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """States (N, L, dim); `mask` float, added to the scores (N, heads, L, L) of who looks at whom."""
@@ -59,8 +58,8 @@ class BertLayer(nn.Module):
             one(states).unflatten(2, (self.heads, -1)).transpose(1, 2) for one in (self.query, self.key, self.value)
         )
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
-        states = self.mixed_norm(states + self.dropout(self.mixed(seen)))
-        answer: Tensor = self.norm(states + self.dropout(self.narrow(functional.gelu(self.wide(states)))))
+        states = self.mixed_norm(states + self.mixed(seen))
+        answer: Tensor = self.norm(states + self.narrow(functional.gelu(self.wide(states))))
         return answer
 
     @torch.no_grad()

@@ -64,17 +64,25 @@ class ImageNetwork(nn.Module):
         self.scale = nn.Parameter(torch.ones(summary), requires_grad=False)
         self.summary = nn.Linear(summary, settings.summary_dim)
         self.region = nn.Linear(self.backbone.region_dim, settings.region_dim)
+        self.kinds = nn.Linear(summary, settings.kinds_dim) if settings.kinds_dim else None
+        """Learnt, unlike the other projections: see `training.kinds`."""
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels uint8 (N, S, S, 3) to embeddings (N, embedding_dim) of unit length and contexts (N, C)."""
         return self.project(*self.backbone(pixels))
 
     def project(self, regions: Tensor, pooled: Tensor, depths: Tensor) -> tuple[Tensor, Tensor]:
-        """What the backbone says to embeddings and contexts; a context is the summary, then the regions."""
+        """What the backbone says to embeddings and contexts; a context is the summary, then the regions, then what
+        tells the kind of the picture (where that is learnt)."""
         embedding = functional.normalize(self.embedding(pooled), dim=1)
+        standard = self.standardize(pooled, depths)
+        parts = [self.summary(standard), self.region(regions).flatten(1)]
+        return embedding, torch.cat([*parts, self.kinds(standard)] if self.kinds else parts, 1)
+
+    def standardize(self, pooled: Tensor, depths: Tensor) -> Tensor:
+        """All pooled features (N, pooled_dim + depths_dim) on one scale."""
         # A feature far outside of what was seen in training would drown all others in the components.
-        standard = ((torch.cat([pooled, depths], 1) - self.shift) * self.scale).clamp(-5, 5)
-        return embedding, torch.cat([self.summary(standard), self.region(regions).flatten(1)], 1)
+        return ((torch.cat([pooled, depths], 1) - self.shift) * self.scale).clamp(-5, 5)
 
 
 def fold_norms(network: nn.Module) -> None:

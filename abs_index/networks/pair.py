@@ -86,9 +86,9 @@ class PairMember(nn.Module):
         image = self.image(summary)
         places = self.region_norm(self.region(regions.unflatten(1, (len(self.region_place), -1))) + self.region_place)
         asked = self.ask_words(torch.cat([image, text_facts], 1)).unflatten(1, (self.queries, self.dim))
-        said = _attend(asked, self._read(vectors, words), words == PAD)
+        said = attend(asked, self._read(vectors, words), words == PAD)
         asked = self.ask_regions(torch.cat([said, text_facts], 1)).unflatten(1, (self.image_queries, self.dim))
-        seen = _attend(asked, places)
+        seen = attend(asked, places)
         match = self.match(said) * places.mean(1)
         joint = self.joint(torch.cat([said, image, text_facts, seen, match, self._sum_hints(words)], 1))
         return PairOutput(self.abs(joint), self.kind(torch.cat([joint, image], 1)), self.grades(joint), joint)
@@ -114,7 +114,7 @@ def finish(said: PairOutput, embedding: nn.Module, sharpness: Tensor) -> tuple[T
     return vectors, abs_prob, kind_prob, said.grades[:, 0].clamp(0, 1)
 
 
-def _attend(queries: Tensor, keys: Tensor, hidden: Tensor | None = None) -> Tensor:
+def attend(queries: Tensor, keys: Tensor, hidden: Tensor | None = None) -> Tensor:
     """Queries (N, Q, D) over keys (N, L, D), which are values too, to (N, Q * D); `hidden` (N, L) are not looked at."""
     scores = queries @ keys.transpose(1, 2) / queries.shape[2] ** 0.5
     if hidden is not None:

@@ -1,13 +1,16 @@
-"""The reader: a pair network that reads the text, the words in the figure and the regions of the picture together.
+"""The reader: a pair network that reads the text, the words in the figure and the picture against each other.
 
-The first layers of a sentence encoder read the text, and apart from it the words that stand in the figure; these layers
-stay as they come. The later layers look at both and at the picture at once: what decides about abstractness is what one
-side shows that the other does not. They start from the sentence encoder too and are trained with everything on top.
+The first layers of a sentence encoder read the text, and apart from it the words that stand in the figure; they stay as
+they come. What they say of each word is what the members look at, small networks in which the picture puts questions to
+the text, and the text to the words in the figure and to the regions of the picture (attention as in Yang et al. 2016,
+with one side in the place of the fixed query): what decides about abstractness is what one side shows that the other
+does not. A support vector machine (see `networks.kernel`) has a share in the answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +20,99 @@ from abs_index.labels import ABS, KINDS
 from abs_index.model.reading import FACTS, FIGURE_FACTS
 from abs_index.networks.bert import BertEmbeddings, BertLayer, hide
 from abs_index.networks.kernel import KernelMachine
-from abs_index.networks.pair import GRADES, PairOutput, finish
+from abs_index.networks.pair import GRADES, PairOutput, attend, finish
 from abs_index.recipe import ReaderSettings, Recipe
 
 PAD = 0
 """Number of the padding among BERT's word pieces."""
+
+_FACTS_DIM = 64
+_SORTER_DROPOUT = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of N pairs before a member looks at them.
+
+    `summary` (N, S) and `regions` (N, R, D) of the pictures; `words` int (N, L) with what the encoder says of each,
+    `states` (N, L, width); `text` and `figure` bool (N, L), where the words of which part stand; `mean` (N, width), the
+    mean state of the text at unit length; `facts` (N, FACTS), each with a spread of about 1.
+    """
+
+    summary: Tensor
+    regions: Tensor
+    words: Tensor
+    states: Tensor
+    text: Tensor
+    figure: Tensor
+    mean: Tensor
+    facts: Tensor
+
+
+class ReaderMember(nn.Module):
+    """One network of the ensemble."""
+
+    def __init__(self, recipe: Recipe, start: int) -> None:
+        super().__init__()
+        settings = reader_settings(recipe)
+        dim, hidden, told = settings.word_dim, settings.hidden_dim, settings.word_dim * settings.queries
+        self.start, self.missed = start, settings.missed_words
+        self.word = nn.Linear(settings.width, dim)
+        self.part = nn.Embedding(2, dim)
+        self.word_norm = nn.LayerNorm(dim)
+        self.mean = nn.Linear(settings.width, dim)
+        self.facts = nn.Linear(FACTS, _FACTS_DIM)
+        self.image = nn.Sequential(
+            nn.Dropout(settings.dropout), nn.Linear(recipe.image.summary_dim, hidden), nn.GELU(), nn.LayerNorm(hidden)
+        )
+        self.region = nn.Linear(recipe.image.region_dim, dim)
+        self.region_place = nn.Parameter(torch.zeros(recipe.image.grid**2, dim))
+        self.region_norm = nn.LayerNorm(dim)
+        self.ask_text = nn.Linear(hidden + _FACTS_DIM, told)
+        self.ask_figure = nn.Linear(told + _FACTS_DIM, settings.figure_queries * dim)
+        self.ask_regions = nn.Linear(told + _FACTS_DIM, settings.image_queries * dim)
+        self.match = nn.Linear(told, dim)
+        width = told + (settings.figure_queries + settings.image_queries + 2) * dim + hidden + _FACTS_DIM
+        self.joint = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Dropout(settings.dropout),
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Dropout(settings.dropout),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Dropout(settings.dropout / 2),
+        )
+        self.abs = nn.Linear(hidden, len(ABS))
+        self.kind = nn.Linear(2 * hidden, len(KINDS))
+        self.grades = nn.Linear(hidden, len(GRADES))
+        nn.init.zeros_(self.part.weight)
+
+    def forward(self, reading: Reading) -> PairOutput:
+        """Raw answers. In training, some of the words are not looked at."""
+        text, figure = reading.text, reading.figure
+        if self.training and self.missed:
+            kept = (torch.rand(text.shape, device=text.device) >= self.missed) | (reading.words == self.start)
+            text, figure = text & kept, figure & kept
+        words = self.word_norm(self.word(reading.states) + self.part(reading.figure.int()))
+        regions = self.region_norm(self.region(reading.regions) + self.region_place)
+        facts, image = self.facts(reading.facts), self.image(reading.summary)
+        told = attend(self._queries(self.ask_text, image, facts), words, ~text)
+        written = attend(self._queries(self.ask_figure, told, facts), words, ~figure)
+        written = written * reading.figure.any(1, keepdim=True)
+        seen = attend(self._queries(self.ask_regions, told, facts), regions)
+        match = self.match(told) * regions.mean(1)
+        mean = self.mean(_MEAN_LENGTH * reading.mean)
+        joint = self.joint(torch.cat([told, written, seen, match, mean, image, facts], 1))
+        return PairOutput(self.abs(joint), self.kind(torch.cat([joint, image], 1)), self.grades(joint), joint)
+
+    def _queries(self, ask: nn.Module, asker: Tensor, facts: Tensor) -> Tensor:
+        asked: Tensor = ask(torch.cat([asker, facts], 1)).unflatten(1, (-1, self.word.out_features))
+        return asked
+
+
+_MEAN_LENGTH = 8.0
+"""A vector of unit length has small numbers: they would be learnt slowly."""
 
 
 class ReaderNetwork(nn.Module):
@@ -29,41 +120,22 @@ class ReaderNetwork(nn.Module):
 
     def __init__(self, recipe: Recipe, pieces: int, start: int) -> None:
         super().__init__()
-        settings = recipe.reader
-        if settings is None:
-            raise ValueError(f"recipe {recipe.name!r} has no section [reader]")
+        settings = reader_settings(recipe)
         self.start, dim = start, settings.width
-        regions = recipe.image.grid**2
-        self.sizes = (recipe.image.summary_dim, recipe.image.region_dim * regions)
-        self.missed = settings.missed_words
+        self.regions = recipe.image.grid**2
+        self.sizes = (recipe.image.summary_dim, recipe.image.region_dim * self.regions, recipe.image.kinds_dim)
         self.embeddings = BertEmbeddings(pieces, max(settings.max_pieces, settings.max_figure_pieces), dim)
-        self.first = nn.ModuleList(BertLayer(dim) for _ in range(settings.fixed_layers))
-        self.last = nn.ModuleList(
-            BertLayer(dim, settings.layer_dropout) for _ in range(settings.layers - settings.fixed_layers)
-        )
-        self.part = nn.Embedding(2, dim)
-        self.summary = nn.Linear(recipe.image.summary_dim, dim)
-        self.region = nn.Linear(recipe.image.region_dim, dim)
-        self.facts = nn.Linear(FACTS, dim)
-        self.place = nn.Parameter(0.02 * torch.randn(2 + regions, dim))
-        self.picture_norm = nn.LayerNorm(dim)
-        hidden = settings.hidden_dim
-        self.joint = nn.Sequential(
-            nn.Dropout(settings.dropout), nn.Linear(4 * dim, hidden), nn.GELU(), nn.Dropout(settings.dropout)
-        )
-        self.abs = nn.Linear(hidden, len(ABS))
-        self.kind = nn.Linear(2 * hidden, len(KINDS))
-        self.picture = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(self.sizes[0], hidden), nn.GELU())
-        self.grades = nn.Linear(hidden, len(GRADES))
-        self.embedding = nn.Linear(hidden, settings.embedding_dim)
-        self.sorter = KindSorter(self.sizes[0] + FACTS + dim, hidden)
+        self.layers = nn.ModuleList(BertLayer(dim) for _ in range(settings.layers))
+        self.shift = nn.Parameter(torch.zeros(FACTS), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(FACTS), requires_grad=False)
+        self.members = nn.ModuleList(ReaderMember(recipe, start) for _ in range(settings.members))
+        self.embedding = nn.Linear(settings.members * settings.hidden_dim, settings.embedding_dim)
+        self.sorter = KindSorter(FACTS + dim, recipe.image.kinds_dim) if recipe.image.kinds_dim else None
         self.share, self.supports = recipe.kernel.share, recipe.kernel.supports
         self.kernel = self.new_kernel()
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
         """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
-        nn.init.zeros_(self.part.weight)
-        # What the picture says enters beside states whose spread is about this.
-        nn.init.constant_(self.picture_norm.weight, 0.5)
+        self.fix_encoder()
 
     def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pair embeddings (N, E) of unit length, probabilities of `abs` (N, 3) and `kind` (N, 11), and `cmi` (N,)."""
@@ -71,48 +143,41 @@ class ReaderNetwork(nn.Module):
 
     def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
         """Raw answers; `words` int (N, L) as from `ReaderInputs`, `facts` float (N, FACTS)."""
-        states = self.read(words)
-        said = self.look(context, words, states, facts)
-        return self.complete(said, self.describe_read(context, words, states, facts))
+        return self.answer_read(context, words, self.read(words), facts)
 
     def read(self, words: Tensor) -> Tensor:
-        """States (N, L, width) after the fixed layers: text and words in the figure, each read for itself."""
+        """What the encoder says of each word (N, L, width): text and words in the figure, each read for itself."""
         part = self._parts(words)
         places = torch.arange(words.shape[1], device=words.device) - part * (part == 0).sum(1, keepdim=True)
         # Padding may stand at places that no text reaches.
         states = self.embeddings(words, places.masked_fill(words == PAD, 0))
         mask = hide((part[:, :, None] != part[:, None, :]) | (words == PAD)[:, None, :])[:, None]
-        for layer in self.first:
+        for layer in self.layers:
             states = layer(states, mask)
         read: Tensor = states
         return read
 
-    def look(self, context: Tensor, words: Tensor, states: Tensor, facts: Tensor) -> PairOutput:
-        """Raw answers from what `read` gave. Words that are padding in `words` are not looked at."""
-        hidden = words == PAD
-        if self.training and self.missed:
-            missed = torch.rand(words.shape, device=words.device) < self.missed
-            hidden = hidden | (missed & (words != self.start))
-        summary, regions = context.split(self.sizes, 1)
-        picture = torch.cat(
-            [
-                self.summary(summary).unsqueeze(1),
-                self.facts(facts).unsqueeze(1),
-                self.region(regions.unflatten(1, (len(self.place) - 2, -1))),
-            ],
-            1,
-        )
-        picture = self.picture_norm(picture + self.place)
-        states = torch.cat([picture, states + self.part(self._parts(words))], 1)
-        mask = torch.cat([torch.zeros_like(picture[:, :, 0]), hide(hidden)], 1)[:, None, None, :]
-        for layer in self.last:
-            states = layer(states, mask)
-        seen = len(self.place)
-        told = (~hidden & (self._parts(words) == 0)).unsqueeze(2).float()
-        mean = (states[:, seen:] * told).sum(1) / told.sum(1).clamp_min(1)
-        joint = self.joint(torch.cat([states[:, seen], mean, states[:, 0], states[:, 2:seen].mean(1)], 1))
-        kind = self.kind(torch.cat([joint, self.picture(summary)], 1))
-        return PairOutput(self.abs(joint), kind, self.grades(joint), joint)
+    def look(self, context: Tensor, words: Tensor, states: Tensor, facts: Tensor) -> Reading:
+        """What the members look at, from what `read` gave. Words that are padding in `words` are not looked at."""
+        summary, regions, _ = context.split(self.sizes, 1)
+        part, there = self._parts(words), words != PAD
+        text = there & (part == 0)
+        mean = functional.normalize((states * text.unsqueeze(2)).sum(1), dim=1)
+        regions = regions.unflatten(1, (self.regions, -1))
+        facts = (facts - self.shift) * self.scale
+        return Reading(summary, regions, words, states, text, there & (part == 1), mean, facts)
+
+    def answer_read(self, context: Tensor, words: Tensor, states: Tensor, facts: Tensor) -> PairOutput:
+        """The same as `answer` from what `read` gave. `joint` holds the joint layers of all members side by side."""
+        reading = self.look(context, words, states, facts)
+        said = [member(reading) for member in self.members]
+        logits, kinds, grades = (torch.stack([getattr(one, name) for one in said]).mean(0) for name in _ANSWERS)
+        if self.share:
+            described = torch.cat([reading.summary, facts, reading.mean], 1)
+            logits = (1 - self.share) * logits + self.share * self.kernel(described)
+        if self.sorter:
+            kinds = self.sorter(context[:, -self.sizes[2] :], torch.cat([facts, reading.mean], 1))
+        return PairOutput(logits, kinds, grades, torch.cat([one.joint for one in said], 1))
 
     def new_kernel(self) -> KernelMachine:
         """An empty kernel machine for this network."""
@@ -124,14 +189,8 @@ class ReaderNetwork(nn.Module):
 
     def describe_read(self, context: Tensor, words: Tensor, states: Tensor, facts: Tensor) -> Tensor:
         """The same from what `read` gave."""
-        told = ((words != PAD) & (self._parts(words) == 0)).unsqueeze(2).float()
-        mean = functional.normalize((states * told).sum(1), dim=1)
-        return torch.cat([context[:, : self.sizes[0]], facts, mean], 1)
-
-    def complete(self, said: PairOutput, described: Tensor) -> PairOutput:
-        """Raw answers in which the kernel machine and the sorter of kinds have their shares."""
-        logits = (1 - self.share) * said.abs + self.share * self.kernel(described) if self.share else said.abs
-        return PairOutput(logits, said.kind + self.sorter(described), said.grades, said.joint)
+        reading = self.look(context, words, states, facts)
+        return torch.cat([reading.summary, facts, reading.mean], 1)
 
     def without_figures(self, words: Tensor, facts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Words and facts as if nobody had read the figures of some pairs; `rows` bool (N,) says of which."""
@@ -144,47 +203,51 @@ class ReaderNetwork(nn.Module):
         return ((words == self.start).int().cumsum(1) - 1).clamp(0, 1)
 
     def load_bert(self, tensors: Mapping[str, Tensor]) -> None:
-        """Starts from the weights of a sentence encoder, by BERT's names."""
+        """Takes the weights of a sentence encoder, by BERT's names."""
         self.embeddings.load_bert(tensors)
-        for number, layer in enumerate([*self.first, *self.last]):
+        for number, layer in enumerate(self.layers):
             assert isinstance(layer, BertLayer)
             layer.load_bert(tensors, number)
 
-    def fix_first_layers(self) -> None:
-        """Takes embeddings and first layers out of the training."""
-        for module in (self.embeddings, self.first):
+    def fix_encoder(self) -> None:
+        """Takes the sentence encoder out of the training."""
+        for module in (self.embeddings, self.layers):
             module.requires_grad_(False)
 
 
-class KindSorter(nn.Module):
-    """Kinds of images from what the kernel machine sees of a pair, in a small network of its own.
+_ANSWERS = ("abs", "kind", "grades")
 
-    The trained layers of the reader stop when abstractness is learnt best; kinds take longer. `training.kinds`
-    fills it.
+
+class KindSorter(nn.Module):
+    """Kinds of images, in a small network of its own, from a picture and the facts and mean state of a text.
+
+    The members stop when abstractness is learnt best; kinds take longer, and want more of the picture than its
+    principal components. The picture's part of the first layer is `ImageNetwork.kinds`, calculated once a picture.
+    `training.kinds` fills both.
     """
 
-    def __init__(self, dim: int, hidden: int, dropout: float = 0.4) -> None:
+    def __init__(self, told: int, hidden: int) -> None:
         super().__init__()
-        self.shift = nn.Parameter(torch.zeros(dim), requires_grad=False)
-        self.scale = nn.Parameter(torch.ones(dim), requires_grad=False)
+        self.shift = nn.Parameter(torch.zeros(told), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(told), requires_grad=False)
+        self.told = nn.Sequential(nn.Dropout(_SORTER_DROPOUT), nn.Linear(told, hidden, bias=False))
         self.layers = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(dim, hidden),
             nn.GELU(),
-            nn.Dropout(dropout),
+            nn.Dropout(_SORTER_DROPOUT),
             nn.Linear(hidden, hidden),
             nn.GELU(),
-            nn.Dropout(dropout / 2),
+            nn.Dropout(_SORTER_DROPOUT / 2),
             nn.Linear(hidden, len(KINDS)),
         )
 
-    def forward(self, described: Tensor) -> Tensor:
-        """Answers (N, 11) before softmax, for descriptions (N, dim)."""
-        answers: Tensor = self.layers((described - self.shift) * self.scale)
+    def forward(self, seen: Tensor, told: Tensor) -> Tensor:
+        """Answers (N, 11) before softmax; `seen` (N, hidden) is of the pictures, `told` (N, T) of their texts."""
+        answers: Tensor = self.layers(seen + self.told((told - self.shift) * self.scale))
         return answers
 
 
 def reader_settings(recipe: Recipe) -> ReaderSettings:
-    """The section `[reader]` of a recipe that has one."""
-    assert recipe.reader is not None
+    """The section `[reader]` of a recipe. Raises ValueError where it has none."""
+    if recipe.reader is None:
+        raise ValueError(f"recipe {recipe.name!r} has no section [reader]")
     return recipe.reader

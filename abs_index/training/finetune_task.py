@@ -78,10 +78,10 @@ class FineTuneTask:
 
 
 def fix_parts(network: Network) -> None:
-    """Takes out of the training what stays as it is: the layer of the pair embedding, a reader's first layers."""
+    """Takes out of the training what stays as it is: the layer of the pair embedding, a reader's encoder."""
     network.embedding.requires_grad_(False)
     if isinstance(network, ReaderNetwork):
-        network.fix_first_layers()
+        network.fix_encoder()
 
 
 def member_answers(
@@ -94,7 +94,8 @@ def member_answers(
     if isinstance(network, ReaderNetwork):
         blind = (torch.rand(len(words)) < missed).to(words.device)
         words, facts = network.without_figures(words, facts, blind)
-        return [network.look(context, words, network.read(words), facts)]
+        reading = network.look(context, words, network.read(words), facts)
+        return [member(reading) for member in network.members]
     told = network.tell(words, facts)
     return [member(network.vectors, context, words, told) for member in network.members]
 

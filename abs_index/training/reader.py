@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from abs_index.errors import AbsIndexError
 from abs_index.model.folder import make_inputs
@@ -17,7 +17,7 @@ from abs_index.model.reading import ReaderInputs
 from abs_index.model.text_encoder import encoder_files, encoder_pieces
 from abs_index.model.word_pieces import PADDING, START, STOP, UNKNOWN, split_words
 from abs_index.networks.pair import PairOutput
-from abs_index.networks.reader import PAD, ReaderNetwork, reader_settings
+from abs_index.networks.reader import PAD, ReaderMember, ReaderNetwork, reader_settings
 from abs_index.recipe import Recipe
 from abs_index.training.calibration import mean_sharpness
 from abs_index.training.checkpoint import Training, load_checkpoint, save_checkpoint
@@ -41,17 +41,26 @@ _FAR_EAST = "\u2e80"
 
 _PIECES = "embeddings.word_embeddings.weight"
 
+_LEAST_SPREAD = 0.01
+"""A fact that is the same for all pairs is not blown up."""
+
 _WARM_UP = 0.1
 """Share of the steps in which the rates rise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What is known of the images of labelled pairs: contexts (M, C) with the row of each name, and words in them."""
+    """What is known of the images of labelled pairs: contexts (M, C) with the row of each name, and words in them.
+
+    Where the recipe has `[image] kinds_dim`, the last numbers of a context come from `kinds` (`ImageNetwork.kinds`),
+    which is learnt here from all pooled features, `standard` (M, P).
+    """
 
     contexts: Tensor
     rows: dict[str, int]
     words: Mapping[str, str]
+    kinds: nn.Linear | None = None
+    standard: Tensor | None = None
 
 
 def train_reader(
@@ -78,7 +87,8 @@ def train_reader(
     learnt = prepare(training)
     fit_reader(network, learnt, recipe, folder, step)
     described = _describe(network, learnt, recipe)
-    fit_sorter(network.sorter, described, learnt.data.kind, recipe.training.seed)
+    pictures = _learn_kinds(network, pictures, learnt.data, described, recipe)
+    learnt = replace(learnt, data=replace(learnt.data, contexts=pictures.contexts))
     if recipe.kernel.share:
         fit_machine(network.kernel, described, learnt.data, recipe.kernel)
     some = torch.linspace(0, len(training) - 1, min(len(training), _COMPONENT_PAIRS)).long()
@@ -89,6 +99,21 @@ def train_reader(
             mean_sharpness([answer_pairs(network, judged, figures) for figures in (True, False)], judged.data)
         )
     return network.eval(), pieces
+
+
+def _learn_kinds(
+    network: ReaderNetwork, pictures: Pictures, data: PairData, described: Tensor, recipe: Recipe
+) -> Pictures:
+    """Teaches the sorter of kinds; the pictures with what it now wants to know of them."""
+    if network.sorter is None:
+        return pictures
+    assert pictures.kinds is not None
+    assert pictures.standard is not None
+    told = described[:, network.sizes[0] :]
+    fit_sorter(network.sorter, pictures.kinds, pictures.standard, data.row, told, data.kind, recipe.training.seed)
+    with torch.no_grad():
+        seen = pictures.kinds(pictures.standard)
+    return replace(pictures, contexts=torch.cat([pictures.contexts[:, : -seen.shape[1]], seen], 1))
 
 
 def read_pieces(recipe: Recipe, texts: Iterable[str]) -> list[str]:
@@ -115,13 +140,12 @@ def first_reader(recipe: Recipe, pieces: int, start: int) -> ReaderNetwork:
         tensors = load_file(_encoder_folder() / "model.safetensors")
         tensors[_PIECES] = tensors[_PIECES][[row for row, _ in _kept_pieces()]]
         network.load_bert(tensors)
-    network.fix_first_layers()
     return network
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPairs:
-    """Pairs, and what the fixed layers of a reader say of each: float16 (L, width), as long as its words."""
+    """Pairs, and what the encoder of a reader says of each: float16 (L, width), as long as its words."""
 
     data: PairData
     states: list[Tensor]
@@ -144,7 +168,7 @@ class ReadPairs:
         return torch.tensor([len(state) for state in self.states])
 
     def inputs(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What `ReaderNetwork.look` takes, for some of the pairs."""
+        """What `ReaderNetwork.look` and `answer_read` take, for some of the pairs."""
         chosen = [self.states[row] for row in rows.tolist()]
         states = torch.nn.utils.rnn.pad_sequence(chosen, batch_first=True).float()
         data = self.data
@@ -154,33 +178,52 @@ class ReadPairs:
 def fit_reader(
     network: ReaderNetwork, pairs: ReadPairs, recipe: Recipe, folder: Path | None = None, step: Step | None = None
 ) -> None:
-    """Trains everything behind the fixed layers. With `folder`, a training that was stopped goes on at the epoch in
-    which it was; its checkpoint lies there. Raises AbsIndexError where the loss is no number."""
+    """Trains the members, each on its own. With `folder`, a training that was stopped goes on at the epoch in which it
+    was; its checkpoints lie there. Raises AbsIndexError where the loss is no number."""
+    facts = pairs.data.facts
+    network.shift.data.copy_(facts.mean(0))
+    network.scale.data.copy_(1 / (facts.std(0, correction=0) + _LEAST_SPREAD))
+    for number, member in enumerate(network.members):
+        assert isinstance(member, ReaderMember)
+        _fit_member(network, member, number, pairs, recipe, folder / f"member-{number}" if folder else None, step)
+    network.eval()
+
+
+def _fit_member(
+    network: ReaderNetwork,
+    member: ReaderMember,
+    number: int,
+    pairs: ReadPairs,
+    recipe: Recipe,
+    folder: Path | None,
+    step: Step | None,
+) -> None:
     settings = reader_settings(recipe)
-    torch.manual_seed(recipe.training.seed)
-    balance = _class_weights(pairs.data.abs, settings.class_balance)
-    optimizer = torch.optim.AdamW(_groups(network, recipe), fused=True)
-    rates = [group["lr"] for group in optimizer.param_groups]
-    training = Training(network, optimizer, recipe.model_dump_json())
+    optimizer = torch.optim.AdamW(_groups(member, recipe.training.weight_decay), settings.learning_rate, fused=True)
+    training = Training(member, optimizer, recipe.model_dump_json())
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
     first = load_checkpoint(folder, training) if folder else 0
     a_pass = math.ceil(len(pairs.data) / settings.batch_size)
     for epoch in range(first, settings.epochs):
-        network.train()
+        member.train()
         losses: list[float] = []
-        generator = torch.Generator().manual_seed(1_000_003 * recipe.training.seed + epoch)
-        batches = like_lengths(pairs.lengths(), settings.batch_size, _POOL, generator)
-        for number, rows in enumerate(batches):
-            factor = _rate(epoch * a_pass + number + 1, settings.epochs * a_pass)
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
+        # All chance hangs on seed, member and epoch alone, so that a training can go on in the middle.
+        seed = (recipe.training.seed * 1_009 + number) * 1_009 + epoch
+        torch.manual_seed(seed)
+        batches = like_lengths(pairs.lengths(), settings.batch_size, _POOL, torch.Generator().manual_seed(seed))
+        for done, rows in enumerate(batches):
+            factor = _rate(epoch * a_pass + done + 1, settings.epochs * a_pass)
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * factor
             context, words, states, facts = pairs.inputs(rows)
             missed = torch.rand(len(rows)) < settings.missed_figures
             words, facts = network.without_figures(words, facts, missed)
-            said = network.look(context, words, states, facts)
-            loss = pair_loss(said, pairs.data, rows, recipe.training, balance)
+            said = member(network.look(context, words, states, facts))
+            loss = pair_loss(said, pairs.data, rows, recipe.training)
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(member.parameters(), 1.0)
             optimizer.step()
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
@@ -190,8 +233,8 @@ def fit_reader(
         if folder:
             save_checkpoint(folder, training, epoch + 1)
         if step:
-            step(epoch + 1, settings.epochs, sum(losses) / len(losses))
-    network.eval()
+            every = len(network.members) * settings.epochs
+            step(number * settings.epochs + epoch + 1, every, sum(losses) / len(losses))
 
 
 @torch.inference_mode()
@@ -208,8 +251,7 @@ def answer_pairs(
         context, words, states, facts = pairs.inputs(rows)
         if not figures:
             words, facts = network.without_figures(words, facts, torch.ones(len(rows), dtype=torch.bool))
-        said = network.look(context, words, states, facts)
-        parts.append(network.complete(said, network.describe_read(context, words, states, facts)))
+        parts.append(network.answer_read(context, words, states, facts))
     place = order.argsort()
     whole = (torch.cat([getattr(part, name) for part in parts])[place] for name in ("abs", "kind", "grades", "joint"))
     return PairOutput(*whole)
@@ -228,26 +270,13 @@ def _describe(network: ReaderNetwork, pairs: ReadPairs, recipe: Recipe) -> Tenso
     return torch.cat(parts)
 
 
-def _class_weights(targets: Tensor, exponent: float) -> Tensor:
-    """Weights (3,) whose mean over the pairs is 1."""
-    shares = targets.mean(0)
-    weights = shares.clamp_min(1e-3).pow(-exponent)
-    return weights / (weights * shares).sum()
-
-
-def _groups(network: ReaderNetwork, recipe: Recipe) -> list[dict[str, object]]:
-    """The encoder's layers learn slowly, what starts from nothing fast; what is no matrix does not decay."""
-    settings = reader_settings(recipe)
-    groups: list[dict[str, object]] = []
-    named = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
-    for started in (True, False):
-        for decays in (True, False):
-            chosen = [v for name, v in named if name.startswith("last.") == started and (v.dim() > 1) == decays]
-            rate = settings.learning_rate if started else settings.head_rate
-            groups.append(
-                {"params": chosen, "lr": rate, "weight_decay": recipe.training.weight_decay if decays else 0.0}
-            )
-    return groups
+def _groups(member: ReaderMember, decay: float) -> list[dict[str, object]]:
+    """What is no matrix does not decay."""
+    values = list(member.parameters())
+    return [
+        {"params": [one for one in values if one.dim() > 1], "weight_decay": decay},
+        {"params": [one for one in values if one.dim() <= 1], "weight_decay": 0.0},
+    ]
 
 
 def _rate(step: int, steps: int) -> float:

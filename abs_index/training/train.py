@@ -130,7 +130,7 @@ def train_networks(
     fit_image_projections(network, known.features.take(seen))
     contexts = project(network, known.features)[1]
     if known.words is not None:
-        pictures = Pictures(contexts, rows, known.words)
+        pictures = Pictures(contexts, rows, known.words, network.kinds, standardize(network, known.features))
         return TrainedNetworks(network, *train_reader(recipe, training, validation, pictures, folder, step))
     words, vectors = build_words([pair.text for pair in training], recipe.text)
     pair_network = PairNetwork(recipe, tuple(words), vectors)
@@ -144,6 +144,12 @@ def train_networks(
     if validation:
         fit_sharpness(pair_network, PairData.make(validation, contexts, rows, inputs, recipe))
     return TrainedNetworks(network, pair_network.eval(), words)
+
+
+@torch.no_grad()
+def standardize(network: ImageNetwork, features: RawFeatures) -> Tensor:
+    """All pooled features (M, P) of images whose features are known, on one scale."""
+    return network.standardize(features.pooled, features.depths)
 
 
 @torch.no_grad()
