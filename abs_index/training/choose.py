@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from abs_index.labels import ABS
-from abs_index.networks.pair import PairNetwork
 from abs_index.networks.reader import ReaderNetwork
 from abs_index.recipe import Recipe
 from abs_index.training.calibration import best_sharpness, mean_sharpness
@@ -44,7 +43,7 @@ def choose_way(network: Network, before: Weights, validation: PairData) -> float
     return best
 
 
-def choose_kernel(network: PairNetwork, training: PairData, validation: PairData, recipe: Recipe) -> tuple[str, float]:
+def choose_kernel(network: Network, training: PairData, validation: PairData, recipe: Recipe) -> tuple[str, float]:
     """Leaves the network with the best kernel machine and share, and says in words which machine, and its share.
 
     No gradient reaches the machine: it stays as it was, says less, or is fitted again to the new labels alone.

@@ -23,7 +23,6 @@ from abs_index.model.folder import CARD, ModelFolder, find_model, open_folder
 from abs_index.model.load import load_model
 from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
-from abs_index.networks.pair import PairNetwork
 from abs_index.networks.runtime import load_networks
 from abs_index.paper_settings import ScheduleSettings
 from abs_index.recipe import Recipe
@@ -104,7 +103,7 @@ def fine_tune(
         _train(pair, learnt, base.recipe, schedule, folder, where, tell.steps)
         way = choose_way(pair, weights, judged)
         kernel, share = "not there", 0.0
-        if isinstance(pair, PairNetwork) and pair.share:
+        if pair.share:
             kernel, share = choose_kernel(pair, learnt, judged, base.recipe)
         calibrate(pair, judged)
         part = work / "model"
@@ -235,9 +234,8 @@ def _train(
 
 def _export(base: ModelFolder, image: ImageNetwork, pair: Network, share: float, name: str, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    update: dict[str, object] = {"name": name, "description": f"fine-tuned from {base.info.name}"}
-    if isinstance(pair, PairNetwork):
-        update["kernel"] = base.recipe.kernel.model_copy(update={"share": share})
+    kernel = base.recipe.kernel.model_copy(update={"share": share})
+    update = {"name": name, "description": f"fine-tuned from {base.info.name}", "kernel": kernel}
     export_model(base.recipe.model_copy(update=update), image, pair, base.words, folder)
 
 

@@ -78,10 +78,13 @@ class FineTuneTask:
 
 
 def fix_parts(network: Network) -> None:
-    """Takes out of the training what stays as it is: the layer of the pair embedding, a reader's encoder."""
+    """Takes out of the training what stays as it is: the layer of the pair embedding; a reader's encoder, and its
+    sorter of kinds, which belongs to a projection in the image network."""
     network.embedding.requires_grad_(False)
     if isinstance(network, ReaderNetwork):
         network.fix_encoder()
+        if network.sorter:
+            network.sorter.requires_grad_(False)
 
 
 def member_answers(
