@@ -374,9 +374,9 @@ def _average(values: Sequence[float]) -> float:
 
 
 def _schedule(recipe: Recipe) -> str:
-    said = recipe.reader or recipe.training
-    members = "" if recipe.reader or recipe.pair.members == 1 else f" for each of {recipe.pair.members} networks"
-    return f"{said.epochs} epochs in batches of {said.batch_size}{members}"
+    said, members = (recipe.reader, recipe.reader.members) if recipe.reader else (recipe.training, recipe.pair.members)
+    each = f" for each of {members} networks" if members > 1 else ""
+    return f"{said.epochs} epochs in batches of {said.batch_size}{each}"
 
 
 def _write(path: Path, content: str) -> None:

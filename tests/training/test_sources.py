@@ -311,7 +311,7 @@ def test_command_and_table_of_the_report(spy: Spy, tmp_path: Path) -> None:
     assert report.exit_code == 0, report.output
     page = (tmp_path / "r" / "README.md").read_text(encoding="utf-8")
     section = page.partition("## Sources that the training had not seen")[2]
-    assert "Recipe `tiny-reader` (2 epochs in batches of 8" in section
+    assert "Recipe `tiny-reader` (2 epochs in batches of 8 for each of 2 networks, " in section
     assert "Labels: two students." in section
     assert section.count("| book-a | 12 | ") == section.count("| **all pairs together** | 36 | ") == 2
     assert section.count("| **mean over sources** | – | ") == 2
