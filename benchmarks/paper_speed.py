@@ -18,6 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from build_throughput import write_copies
 
 from abs_index.indexing.build import build_index
@@ -69,6 +70,10 @@ def _write_paper(folder: Path) -> None:
     assert recipe.paper
     words = [*SPECIAL, *(f"w{number}" for number in range(recipe.paper.text.vocabulary))]
     image, pair = make_networks(recipe.paper, len(words))
+    with torch.no_grad():
+        for value in pair.parameters():
+            if not value.any():  # a table of nothing but zeros would be taken for a single number
+                value.normal_()
     features = {"image": recipe.paper.image.model_copy(update={"features": _FEATURES})}
     export_model(
         recipe.model_copy(update={"paper": recipe.paper.model_copy(update=features)}), image, pair, words, folder

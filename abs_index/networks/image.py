@@ -87,8 +87,10 @@ class ImageNetwork(nn.Module):
 
 def fold_norms(network: nn.Module) -> None:
     """Folds the batch normalisation of a timm network into its convolutions, so that the graph made from it has the
-    same weights. Knows EfficientNets, and networks of timm's `ConvNormAct` such as Inception-ResNet-v2."""
+    same weights. Knows EfficientNets, and networks of timm's `ConvNormAct` such as Inception-ResNet-v2, of which the
+    factors of the residual blocks go into the convolutions before them too."""
     for block in network.modules():
+        _fold_factor(block)
         _fold(block, _SEPARABLE if hasattr(block, "has_pw_act") else _INVERTED)
         _fold(block, (("conv", "bn"),))
     _fold(network, (("conv_stem", "bn1"), ("conv_head", "bn2")))
@@ -96,6 +98,15 @@ def fold_norms(network: nn.Module) -> None:
 
 _SEPARABLE = (("conv_dw", "bn1"), ("conv_pw", "bn2"))
 _INVERTED = (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3"))
+
+
+@torch.no_grad()
+def _fold_factor(block: nn.Module) -> None:
+    """The runtime would do it itself, and its convolution would then be none of the network's weights."""
+    if isinstance(factor := getattr(block, "scale", None), float) and isinstance(block.conv2d, nn.Conv2d):
+        for value in block.conv2d.parameters():
+            value.mul_(factor)
+        block.scale = 1.0  # type: ignore[assignment]
 
 
 def _fold(module: nn.Module, names: tuple[tuple[str, str], ...]) -> None:

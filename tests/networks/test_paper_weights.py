@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from abs_index.errors import ModelError
+from abs_index.networks.image import fold_norms
 from abs_index.networks.paper.image import ImageEncoder
 from abs_index.paper_settings import PaperImageSettings
 
@@ -79,3 +80,17 @@ def test_a_backbone_that_is_not_trained() -> None:
     frozen = ImageEncoder(settings("random").model_copy(update={"fine_tune": False}))
     assert not any(value.requires_grad for value in frozen.parameters())
     assert all(value.requires_grad for value in ImageEncoder(settings("random")).parameters())
+
+
+def test_factors_of_residual_blocks_go_into_the_convolutions_before_them() -> None:
+    torch.manual_seed(1)
+    backbone = timm.create_model("inception_resnet_v2", pretrained=False, num_classes=0).eval()
+    blocks = [block for block in backbone.modules() if isinstance(getattr(block, "scale", None), float)]
+    assert {block.scale for block in blocks} == {0.17, 0.10, 0.20, 1.0}
+    pixels = torch.randn(1, 3, 96, 96)
+    with torch.inference_mode():
+        before = backbone(pixels)
+    fold_norms(backbone)
+    assert {block.scale for block in blocks} == {1.0}
+    with torch.inference_mode():
+        torch.testing.assert_close(backbone(pixels), before, rtol=1e-3, atol=1e-4)
