@@ -60,16 +60,7 @@ class PairMember(nn.Module):
         self.ask_regions = nn.Linear(settings.queries * dim + _FACTS_DIM, settings.image_queries * dim)
         self.match = nn.Linear(settings.queries * dim, dim)
         width = (settings.queries + settings.image_queries + 1) * dim + hidden + _FACTS_DIM + recipe.text.hint_dim
-        self.joint = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Dropout(self.dropout),
-            nn.Linear(width, hidden),
-            nn.GELU(),
-            nn.Dropout(self.dropout),
-            nn.Linear(hidden, hidden),
-            nn.GELU(),
-            nn.Dropout(self.dropout / 2),
-        )
+        self.joint = joint_layers(width, hidden, self.dropout)
         self.abs = nn.Linear(hidden, len(ABS))
         self.kind = nn.Linear(2 * hidden, len(KINDS))
         self.grades = nn.Linear(hidden, len(GRADES))
@@ -104,6 +95,20 @@ class PairMember(nn.Module):
         vector = functional.embedding(words, vectors) + self.position[: words.shape[1]]
         read: Tensor = self.word_norm(vector) * (words != PAD).unsqueeze(2)
         return read
+
+
+def joint_layers(width: int, hidden: int, dropout: float) -> nn.Sequential:
+    """What the answers of a member are read from: all that it found (N, `width`) to (N, `hidden`)."""
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Dropout(dropout),
+        nn.Linear(width, hidden),
+        nn.GELU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+        nn.GELU(),
+        nn.Dropout(dropout / 2),
+    )
 
 
 def finish(said: PairOutput, embedding: nn.Module, sharpness: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

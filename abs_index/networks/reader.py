@@ -20,7 +20,7 @@ from abs_index.labels import ABS, KINDS
 from abs_index.model.reading import FACTS, FIGURE_FACTS
 from abs_index.networks.bert import BertEmbeddings, BertLayer, hide
 from abs_index.networks.kernel import KernelMachine
-from abs_index.networks.pair import GRADES, PairOutput, attend, finish
+from abs_index.networks.pair import GRADES, PairOutput, attend, finish, joint_layers
 from abs_index.recipe import ReaderSettings, Recipe
 
 PAD = 0
@@ -73,16 +73,7 @@ class ReaderMember(nn.Module):
         self.ask_regions = nn.Linear(told + _FACTS_DIM, settings.image_queries * dim)
         self.match = nn.Linear(told, dim)
         width = told + (settings.figure_queries + settings.image_queries + 2) * dim + hidden + _FACTS_DIM
-        self.joint = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Dropout(settings.dropout),
-            nn.Linear(width, hidden),
-            nn.GELU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(hidden, hidden),
-            nn.GELU(),
-            nn.Dropout(settings.dropout / 2),
-        )
+        self.joint = joint_layers(width, hidden, settings.dropout)
         self.abs = nn.Linear(hidden, len(ABS))
         self.kind = nn.Linear(2 * hidden, len(KINDS))
         self.grades = nn.Linear(hidden, len(GRADES))
