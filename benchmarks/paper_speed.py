@@ -74,14 +74,10 @@ def _write_paper(folder: Path) -> None:
         for value in pair.parameters():
             if not value.any():  # a table of nothing but zeros would be taken for a single number
                 value.normal_()
-    features = {"image": recipe.paper.image.model_copy(update={"features": _FEATURES})}
+    features = {"image": recipe.paper.image.model_copy(update={"features": image.encoder.features})}
     export_model(
         recipe.model_copy(update={"paper": recipe.paper.model_copy(update=features)}), image, pair, words, folder
     )
-
-
-_FEATURES = 1536
-"""Of Inception-ResNet-v2."""
 
 
 def _table(result: dict[str, Any]) -> str:

@@ -103,8 +103,10 @@ _INVERTED = (("conv_pw", "bn1"), ("conv_dw", "bn2"), ("conv_pwl", "bn3"))
 @torch.no_grad()
 def _fold_factor(block: nn.Module) -> None:
     """The runtime would do it itself, and its convolution would then be none of the network's weights."""
-    if isinstance(factor := getattr(block, "scale", None), float) and isinstance(block.conv2d, nn.Conv2d):
-        for value in block.conv2d.parameters():
+    factor, convolution = getattr(block, "scale", None), getattr(block, "conv2d", None)
+    # Attention has a `scale` too, and no convolution that it belongs to.
+    if isinstance(factor, float) and isinstance(convolution, nn.Conv2d):
+        for value in convolution.parameters():
             value.mul_(factor)
         block.scale = 1.0  # type: ignore[assignment]
 

@@ -27,6 +27,10 @@ PAD = 0
 """Number of the padding among BERT's word pieces."""
 
 _FACTS_DIM = 64
+
+_MEAN_LENGTH = 8.0
+"""A vector of unit length has small numbers: they would be learnt slowly."""
+
 _SORTER_DROPOUT = 0.4
 
 
@@ -102,10 +106,6 @@ class ReaderMember(nn.Module):
         return asked
 
 
-_MEAN_LENGTH = 8.0
-"""A vector of unit length has small numbers: they would be learnt slowly."""
-
-
 class ReaderNetwork(nn.Module):
     """Pair network of a recipe with `[reader]`. `start` is the number of the piece that starts a text."""
 
@@ -126,7 +126,8 @@ class ReaderNetwork(nn.Module):
         self.kernel = self.new_kernel()
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
         """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
-        self.fix_encoder()
+        for module in (self.embeddings, self.layers):
+            module.requires_grad_(False)
 
     def forward(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pair embeddings (N, E) of unit length, probabilities of `abs` (N, 3) and `kind` (N, 11), and `cmi` (N,)."""
@@ -162,12 +163,13 @@ class ReaderNetwork(nn.Module):
         """The same as `answer` from what `read` gave. `joint` holds the joint layers of all members side by side."""
         reading = self.look(context, words, states, facts)
         said = [member(reading) for member in self.members]
-        logits, kinds, grades = (torch.stack([getattr(one, name) for one in said]).mean(0) for name in _ANSWERS)
+        answers = ("abs", "kind", "grades")
+        logits, kinds, grades = (torch.stack([getattr(one, name) for one in said]).mean(0) for name in answers)
+        described = _describe(reading, facts)
         if self.share:
-            described = torch.cat([reading.summary, facts, reading.mean], 1)
             logits = (1 - self.share) * logits + self.share * self.kernel(described)
         if self.sorter:
-            kinds = self.sorter(context[:, -self.sizes[2] :], torch.cat([facts, reading.mean], 1))
+            kinds = self.sorter(context[:, -self.sizes[2] :], described[:, self.sizes[0] :])
         return PairOutput(logits, kinds, grades, torch.cat([one.joint for one in said], 1))
 
     def new_kernel(self) -> KernelMachine:
@@ -180,8 +182,7 @@ class ReaderNetwork(nn.Module):
 
     def describe_read(self, context: Tensor, words: Tensor, states: Tensor, facts: Tensor) -> Tensor:
         """The same from what `read` gave."""
-        reading = self.look(context, words, states, facts)
-        return torch.cat([reading.summary, facts, reading.mean], 1)
+        return _describe(self.look(context, words, states, facts), facts)
 
     def without_figures(self, words: Tensor, facts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Words and facts as if nobody had read the figures of some pairs; `rows` bool (N,) says of which."""
@@ -200,13 +201,9 @@ class ReaderNetwork(nn.Module):
             assert isinstance(layer, BertLayer)
             layer.load_bert(tensors, number)
 
-    def fix_encoder(self) -> None:
-        """Takes the sentence encoder out of the training."""
-        for module in (self.embeddings, self.layers):
-            module.requires_grad_(False)
 
-
-_ANSWERS = ("abs", "kind", "grades")
+def _describe(reading: Reading, facts: Tensor) -> Tensor:
+    return torch.cat([reading.summary, facts, reading.mean], 1)
 
 
 class KindSorter(nn.Module):

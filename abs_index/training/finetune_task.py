@@ -78,13 +78,11 @@ class FineTuneTask:
 
 
 def fix_parts(network: Network) -> None:
-    """Takes out of the training what stays as it is: the layer of the pair embedding; a reader's encoder, and its
-    sorter of kinds, which belongs to a projection in the image network."""
+    """Takes out of the training what stays as it is: the layer of the pair embedding, and a reader's sorter of
+    kinds, which belongs to a projection in the image network. A reader's encoder never learns."""
     network.embedding.requires_grad_(False)
-    if isinstance(network, ReaderNetwork):
-        network.fix_encoder()
-        if network.sorter:
-            network.sorter.requires_grad_(False)
+    if isinstance(network, ReaderNetwork) and network.sorter:
+        network.sorter.requires_grad_(False)
 
 
 def member_answers(

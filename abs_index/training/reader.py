@@ -80,11 +80,11 @@ def train_reader(
     assert isinstance(inputs, ReaderInputs)
     network = first_reader(recipe, len(pieces), inputs.pieces.start)
 
-    def prepare(pairs: Sequence[LabelledPair]) -> ReadPairs:
-        words = [pictures.words[pair.image] for pair in pairs]
-        return ReadPairs.make(network, PairData.make(pairs, pictures.contexts, pictures.rows, inputs, recipe, words))
+    def prepare(pairs: Sequence[LabelledPair], known: Pictures) -> ReadPairs:
+        words = [known.words[pair.image] for pair in pairs]
+        return ReadPairs.make(network, PairData.make(pairs, known.contexts, known.rows, inputs, recipe, words))
 
-    learnt = prepare(training)
+    learnt = prepare(training, pictures)
     fit_reader(network, learnt, recipe, folder, step)
     described = _describe(network, learnt, recipe)
     pictures = _learn_kinds(network, pictures, learnt.data, described, recipe)
@@ -94,7 +94,7 @@ def train_reader(
     some = torch.linspace(0, len(training) - 1, min(len(training), _COMPONENT_PAIRS)).long()
     set_components(network.embedding, answer_pairs(network, learnt, chosen=some).joint, whiten=0.5)
     if validation:
-        judged = prepare(validation)
+        judged = prepare(validation, pictures)
         network.sharpness.data.copy_(
             mean_sharpness([answer_pairs(network, judged, figures) for figures in (True, False)], judged.data)
         )

@@ -130,7 +130,8 @@ def train_networks(
     fit_image_projections(network, known.features.take(seen))
     contexts = project(network, known.features)[1]
     if known.words is not None:
-        pictures = Pictures(contexts, rows, known.words, network.kinds, standardize(network, known.features))
+        standard = standardize(network, known.features) if network.kinds else None
+        pictures = Pictures(contexts, rows, known.words, network.kinds, standard)
         return TrainedNetworks(network, *train_reader(recipe, training, validation, pictures, folder, step))
     words, vectors = build_words([pair.text for pair in training], recipe.text)
     pair_network = PairNetwork(recipe, tuple(words), vectors)

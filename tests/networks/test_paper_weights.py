@@ -82,6 +82,14 @@ def test_a_backbone_that_is_not_trained() -> None:
     assert all(value.requires_grad for value in ImageEncoder(settings("random")).parameters())
 
 
+def test_factors_of_attention_stay_where_they_are() -> None:
+    backbone = timm.create_model("test_vit", pretrained=False, num_classes=0).eval()
+    before = [block.scale for block in backbone.modules() if isinstance(getattr(block, "scale", None), float)]
+    assert before
+    fold_norms(backbone)
+    assert [block.scale for block in backbone.modules() if isinstance(getattr(block, "scale", None), float)] == before
+
+
 def test_factors_of_residual_blocks_go_into_the_convolutions_before_them() -> None:
     torch.manual_seed(1)
     backbone = timm.create_model("inception_resnet_v2", pretrained=False, num_classes=0).eval()
