@@ -120,6 +120,8 @@ class ReaderSettings(Section):
     """Longer texts are cut; in word pieces."""
     max_figure_pieces: int = Field(default=48, ge=8, le=512)
     """What stands in the figure beyond this is not read."""
+    told: bool = False
+    """Whether the network is told how much alternative text and caption of the figure have in common with the text."""
     width: int = Field(default=384, ge=32, multiple_of=32)
     """Of the encoder's states; `minilm` is 384 wide and has six layers."""
     layers: int = Field(default=2, ge=1, le=12)
@@ -143,6 +145,8 @@ class ReaderSettings(Section):
     """Share of the words that a member does not see in a step."""
     missed_figures: float = Field(default=0.4, ge=0, lt=1)
     """Share of the pairs in a step whose figure is taken as not read, so that the network can do without."""
+    missed_told: float = Field(default=0.5, ge=0, lt=1)
+    """With `told`, likewise the share whose figure is taken as one without alternative text and caption."""
     epochs: int = Field(default=5, ge=1)
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)

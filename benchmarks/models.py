@@ -32,6 +32,7 @@ from abs_index.sample.canvas import SERIES, Canvas
 from abs_index.training.evaluation import predict_known, prepare_images, score
 from abs_index.training.figure_words import read_figure_words
 from abs_index.training.labelled import LabelledPair, Selection, read_labels
+from abs_index.training.told import tell_figures
 
 BATCH = 32
 SECONDS = 5.0
@@ -61,7 +62,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each model, and with figure text a second one for it."""
-    pairs = read_labels(options.labels, options.root, Selection(split=options.split))
+    pairs, _ = tell_figures(read_labels(options.labels, options.root, Selection(split=options.split)), options.root)
     names = sorted({pair.image for pair in pairs})
     words = None
     if options.figure_text:

@@ -16,7 +16,7 @@ from PIL import Image
 from abs_index.corpus.rejects import FIGURE_TEXT
 from abs_index.errors import RejectedError
 from abs_index.labels import ABS, KINDS, Role
-from abs_index.model.base import Floats, ImageFeatures, ModelInfo, PairModel, PairPredictions, Pixels
+from abs_index.model.base import FigureWords, Floats, ImageFeatures, ModelInfo, PairModel, PairPredictions, Pixels
 
 SIZE = 8
 IMAGE_DIM = 16
@@ -51,7 +51,7 @@ class FakeModel(PairModel):
         features: ImageFeatures,
         texts: Sequence[str],
         roles: Sequence[Role],
-        figure_texts: Sequence[str] | None = None,
+        figures: Sequence[FigureWords] | None = None,
     ) -> PairPredictions:
         self.pairs_seen += len(texts)
         words = [(row, _column(word)) for row, text in enumerate(texts) for word in (roles[row], *text.lower().split())]
@@ -67,20 +67,23 @@ class FakeModel(PairModel):
 
 
 class ReadingModel(FakeModel):
-    """A model that reads the words in the figure with the text, and notes them."""
+    """A model that reads all words about the figure with the text, and notes them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.told: list[str] = []
+        self.heard: list[FigureWords] = []
 
     def encode_pairs(
         self,
         features: ImageFeatures,
         texts: Sequence[str],
         roles: Sequence[Role],
-        figure_texts: Sequence[str] | None = None,
+        figures: Sequence[FigureWords] | None = None,
     ) -> PairPredictions:
-        words = list(figure_texts or [""] * len(texts))
+        given = figures or [FigureWords()] * len(texts)
+        words = [" ".join(filter(None, (one.written, one.alt, one.caption))) for one in given]
+        self.heard += given
         self.told += words
         return super().encode_pairs(
             features, [f"{text} {word}" for text, word in zip(texts, words, strict=True)], roles

@@ -37,6 +37,21 @@ def enrich(
     text_field: Annotated[
         str, typer.Option("--text-field", help="Field with the text of that image.", metavar="F", show_default=False)
     ],
+    alt_field: Annotated[
+        str,
+        typer.Option(
+            "--alt-field", help="Field with the alternative text of that image.", metavar="F", show_default=False
+        ),
+    ] = "",
+    caption_field: Annotated[
+        str,
+        typer.Option(
+            "--caption-field",
+            help="With --role mention: field with the caption of the figure.",
+            metavar="F",
+            show_default=False,
+        ),
+    ] = "",
     image_root: Annotated[
         Path | None,
         typer.Option(
@@ -115,6 +130,8 @@ def enrich(
     writes the fields abs, abs_prob, kind, kind_prob and cmi beside the image. All else stays as it is. A run that was
     stopped goes on where it was; a later run does what is new or has changed.
 
+    Model default makes use of alternative text and caption, as a build does, where their fields are named.
+
     With --figure-text, the words in each image are read once, told to the model, and written to the field figure_text.
 
     Example:
@@ -135,6 +152,8 @@ def enrich(
     options = EnrichOptions(
         image_field,
         text_field,
+        alt_field=alt_field,
+        caption_field=caption_field,
         image_root=image_root,
         allow_hosts=tuple(allow_host or ()),
         query=query,

@@ -49,6 +49,15 @@ def predict(
     image: Annotated[Path, typer.Argument(help="Image file.", metavar="IMAGE", show_default=False)],
     text: Annotated[str, typer.Option("--text", help="Its caption, or a paragraph about it.", show_default=False)],
     role: Annotated[TextRole, typer.Option("--role", help="What the text is to the image.")] = TextRole.CAPTION,
+    alt: Annotated[
+        str, typer.Option("--alt", help="The alternative text of the image.", metavar="TEXT", show_default=False)
+    ] = "",
+    caption: Annotated[
+        str,
+        typer.Option(
+            "--caption", help="With --role mention: the caption of the figure.", metavar="TEXT", show_default=False
+        ),
+    ] = "",
     figure_text: Annotated[
         bool,
         typer.Option("--figure-text", help="Read the words in the image first; needs the extra [figure-text]."),
@@ -59,7 +68,8 @@ def predict(
 ) -> None:
     """Say for one image and one text which of the two is more abstract.
 
-    Also what kind of image it is, and how much image and text have in common (cmi, from 0 to 1).
+    Also what kind of image it is, and how much image and text have in common (cmi, from 0 to 1). Model default makes
+    use of alternative text and caption, as a build does, where they are given.
 
     Example:
 
@@ -68,8 +78,11 @@ def predict(
     """
     from abs_index.corpus.images import decode_image
     from abs_index.errors import RejectedError
+    from abs_index.model.base import FigureWords
     from abs_index.model.load import load_model
 
+    if caption and role is TextRole.CAPTION:
+        raise UsageError("--caption goes with --role mention: with --role caption, --text is the caption")
     try:
         content = image.read_bytes()
     except OSError as error:
@@ -81,7 +94,8 @@ def predict(
     except RejectedError as error:
         raise RejectedError(f"{image}: {error.reason}", error.detail) from None
     features = network.encode_images(pixels[None])
-    said = network.encode_pairs(features, [" ".join(text.split())], [role.value], [words or ""])
+    known = FigureWords(words or "", *(" ".join(said.split()) for said in (alt, caption)))
+    said = network.encode_pairs(features, [" ".join(text.split())], [role.value], [known])
     abs_prob = dict(zip(ABS, said.abs_prob[0].tolist(), strict=True))
     kind_prob = dict(zip(KINDS, said.kind_prob[0].tolist(), strict=True))
     cmi = float(said.cmi[0])
@@ -124,6 +138,13 @@ def evaluate(
     agreed: Annotated[
         bool, typer.Option("--agreed", help="Only pairs that a second pass gave the same label.")
     ] = False,
+    documents: Annotated[
+        bool,
+        typer.Option(
+            "--documents/--no-documents",
+            help="Take alternative texts and captions from the documents of the pairs, where these are below --root.",
+        ),
+    ] = True,
     figure_text: FigureTextOption = False,
     cache: Annotated[
         Path | None,
@@ -139,13 +160,18 @@ def evaluate(
     Where the labels have them, also the kind of image (accuracy, recall of each kind) and what image and text have in
     common (cmi: rank correlation with the labels).
 
+    As in a build, the model is told the alternative text and, beside a mention, the caption of each figure, where the
+    document of the pair lies below --root.
+
     Example:
 
         abs-index evaluate labels.jsonl --root corpora/ --split test --draw active --agreed
         abs-index evaluate labels.jsonl --root corpora/ --split test --figure-text --cache words/
     """
     from dataclasses import asdict
+    from functools import partial
 
+    from abs_index.cli.labelled import read_told_labels
     from abs_index.model.load import load_model
     from abs_index.training.evaluation import evaluate as score_model
     from abs_index.training.labelled import Selection, read_labels
@@ -156,7 +182,8 @@ def evaluate(
         draw=draw.value if draw else None,
         agreed=agreed,
     )
-    pairs = read_labels(labels, folder, chosen)
+    read = partial(read_told_labels, quiet=quiet) if documents else read_labels
+    pairs = read(labels, folder, chosen)
     network = load_model(model, device=device.value)
     words = _read_figures(pairs, folder, cache, quiet) if figure_text else None
     with console.progress("evaluating", quiet=quiet) as advance:

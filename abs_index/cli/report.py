@@ -75,15 +75,16 @@ def report(
         abs-index report --output my-report --corpus articles/ --labels labels.jsonl --images articles/ \
 --annotator "two students" --pretrained pretrained --classifier scratch --classifier freeze --classifier transfer
     """
+    from abs_index.cli.labelled import read_told_labels
+
     with training_extra():
         from abs_index.training.report.write import ReportSources, write_report
     from abs_index.model.load import load_model
-    from abs_index.training.labelled import read_labels
 
     root = images or (labels.parent if labels else Path())
     sources = ReportSources(
         corpora=corpora or (),
-        labels=read_labels(labels, root) if labels else (),
+        labels=read_told_labels(labels, root, quiet=quiet) if labels else (),
         images=root,
         annotator=annotator,
         pretraining=pretrained,

@@ -76,12 +76,12 @@ def sources(
     with training_extra():
         from abs_index.training.sources import SourcesProgress, score_sources
         from abs_index.training.train import Progress
+    from abs_index.cli.labelled import read_told_labels
     from abs_index.recipe import load_recipe
-    from abs_index.training.labelled import read_labels
 
     settings = load_recipe(recipe)
     root = images or labels.parent
-    pairs = read_labels(labels, root)
+    pairs = read_told_labels(labels, root, quiet=quiet)
     note = console.stderr()
 
     def tell(line: str) -> None:

@@ -44,9 +44,13 @@ def pair_document(document: Document) -> Iterator[Pair]:
             yield Pair(_identify(document.id, *content, str(seen[content])), figure.id, role, text, section, path)
 
 
+def caption_of(figure: Figure) -> Text:
+    """The caption of a figure; of one without a caption of its own, that of its group."""
+    return figure.caption or (figure.group.caption if figure.group else Text())
+
+
 def _texts(document: Document, figure: Figure) -> Iterator[tuple[Role, Text, str, str]]:
-    caption = figure.caption or (figure.group.caption if figure.group else Text())
-    yield "caption", caption, "", ""
+    yield "caption", caption_of(figure), "", ""
     for mention in document.mentions:
         if figure.id in mention.figures:
             yield "mention", mention.text, mention.section, mention.path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from itertools import chain, count
@@ -72,6 +72,16 @@ def read_sources(
     if not checked:
         raise CorpusError("no corpus is given: name at least one folder, archive or document")
     return _read_roots(checked, settings)
+
+
+def read_some(folder: Path, names: Iterable[str], settings: CorpusSettings = _DEFAULTS) -> Iterator[Document]:
+    """The documents among some files of a folder, in the order of their names; what is none is passed over.
+
+    Other files of the folder are read only as far as these documents need them.
+    """
+    walk, files = _Walk(_Root(folder.name, folder, ""), settings, _Identities()), FolderFiles(folder, settings)
+    items = chain.from_iterable(walk.read(files, name) for name in names)
+    return (item for _, item in items if isinstance(item, Document))
 
 
 class _Root(NamedTuple):

@@ -30,13 +30,16 @@ FIGURE_TEXT = "figure_text"
 @dataclass(frozen=True, slots=True)
 class Fields:
     """Where things stand in a document: paths of the image and of the text, the name of an object for the labels
-    ("" puts them beside the image), and the paths whose objects are indexed each by itself (type nested).
+    ("" puts them beside the image), the paths whose objects are indexed each by itself (type nested), and paths of the
+    alternative text and of the caption, () where nobody asks for them.
     """
 
     image: Path
     text: Path
     target: str = ""
     nested: frozenset[Path] = frozenset()
+    alt: Path = ()
+    caption: Path = ()
 
     @property
     def parent(self) -> Path:
@@ -49,7 +52,8 @@ class Element:
     """One figure of a document.
 
     `steps` lead from the top of the document to `container`, the object with the image; where keys are written with
-    dots, `prefix` is what stands before the last name. `found` is the mark that its labels have now ("" without).
+    dots, `prefix` is what stands before the last name. `alt` and `caption` are told beside `text`, "" without.
+    `found` is the mark that its labels have now ("" without).
     `alone` where no other element shares its nested object, so that it may have vectors. What happens to it later:
     `reason` and `detail` where it is refused, `mark` of what its labels are to be made from, `pixels` until it was
     predicted, `words` in the image where they were read, `labels`.
@@ -60,6 +64,8 @@ class Element:
     prefix: str
     image: str = ""
     text: str = ""
+    alt: str = ""
+    caption: str = ""
     found: str = ""
     alone: bool = True
     reason: str = ""
@@ -152,7 +158,10 @@ def _element(spot: _Spot, fields: Fields, *, alone: bool) -> Element:
     element = Element(spot.steps, spot.node, prefix, alone=alone)
     try:
         element.image = _image(spot.node.get(".".join(spot.left)))
-        element.text = _text(spot, fields)
+        element.text = _text(spot, fields.image, fields.text)
+        if not element.text:
+            raise RejectedError(NO_TEXT)
+        element.alt, element.caption = (_told(spot, fields.image, path) for path in (fields.alt, fields.caption))
         element.found = _found(element, fields.target)
     except RejectedError as error:
         element.reason, element.detail = error.reason, error.detail
@@ -171,23 +180,31 @@ def _image(value: Any) -> str:
     return str(value)
 
 
-def _text(spot: _Spot, fields: Fields) -> str:
-    """The text of a figure: looked up from the deepest object on the way that text and image have in common."""
-    way = [*spot.above, (len(fields.image) - len(spot.left), spot.node)]
+def _text(spot: _Spot, image: Path, path: Path) -> str:
+    """A text of a figure, "" without: looked up from the deepest object on the way that it and the image share.
+
+    Raises RejectedError where several objects hold one.
+    """
+    way = [*spot.above, (len(image) - len(spot.left), spot.node)]
     depth, node = next(
-        (depth, node)
-        for depth, node in reversed(way)
-        if depth < len(fields.text) and fields.text[:depth] == fields.image[:depth]
+        (depth, node) for depth, node in reversed(way) if depth < len(path) and path[:depth] == image[:depth]
     )
-    parts = [part for part in _values(node, fields.text[depth:]) if isinstance(part, str)]
+    parts = [part for part in _values(node, path[depth:]) if isinstance(part, str)]
     builder = TextBuilder()
     for part in parts:
         builder.block()
         builder.add(part)
-    text = builder.build().text.normalised
-    if not text:
-        raise RejectedError(NO_TEXT)
-    return text
+    return builder.build().text.normalised
+
+
+def _told(spot: _Spot, image: Path, path: Path) -> str:
+    """What else a document says of a figure: labels do without where it says nothing, or does not say of which."""
+    if not path:
+        return ""
+    try:
+        return _text(spot, image, path)
+    except RejectedError:
+        return ""
 
 
 def _values(node: Json, path: Path) -> Sequence[Any]:

@@ -50,15 +50,18 @@ _TEXT = 200
 class EnrichOptions:
     """What to enrich and how.
 
-    `image_field` and `text_field` are names as in the mapping. Images are read below `image_root`, and by URL from
-    `allow_hosts`; `addresses` says which addresses these may have. `query` restricts documents (Lucene's syntax, or a
-    JSON clause). Labels stand beside the image, or in an object `target_field` there. `rejects` and `dead_letters`
-    are files for JSON lines: figures that were left out, updates that the server refused (made with the first).
-    `patience` is how many seconds the server may be away.
+    `image_field` and `text_field` are names as in the mapping; so are `alt_field` and, with role mention,
+    `caption_field`, of what else the model is told of a figure, "" for none. Images are read below `image_root`, and by
+    URL from `allow_hosts`; `addresses` says which addresses these may have. `query` restricts documents (Lucene's
+    syntax, or a JSON clause). Labels stand beside the image, or in an object `target_field` there. `rejects` and
+    `dead_letters` are files for JSON lines: figures that were left out, updates that the server refused (made with the
+    first). `patience` is how many seconds the server may be away.
     """
 
     image_field: str
     text_field: str
+    alt_field: str = ""
+    caption_field: str = ""
     image_root: Path | None = None
     allow_hosts: tuple[str, ...] = ()
     query: str = ""
@@ -93,6 +96,10 @@ class _Run:
     def __init__(self, client: Elasticsearch, name: str, model: PairModel, options: EnrichOptions) -> None:
         self._client = client
         self._options = options
+        if options.caption_field and options.labels.role == "caption":
+            raise UsageError(
+                "--caption-field goes with --role mention: with --role caption, --text-field is the caption"
+            )
         if options.image_root is None and not options.allow_hosts:
             raise UsageError("where are the images? give --image-root, --allow-host, or both")
         fetcher = Fetcher(options.allow_hosts, allowed=options.addresses) if options.allow_hosts else None
@@ -278,7 +285,13 @@ class _Run:
 def _plan(target: TargetIndex, model: PairModel, options: EnrichOptions) -> tuple[Fields, Additions]:
     mapping = target.mapping
     fields = resolve_fields(
-        mapping, options.image_field, options.text_field, options.target_field, where=f"index {target.index!r}"
+        mapping,
+        options.image_field,
+        options.text_field,
+        options.target_field,
+        where=f"index {target.index!r}",
+        alt=options.alt_field,
+        caption=options.caption_field,
     )
     wanted = label_fields(model.info, vectors=options.labels.vectors, words=options.labels.reader is not None)
     return fields, plan_additions(mapping, fields, wanted)

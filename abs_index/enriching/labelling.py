@@ -1,8 +1,8 @@
 """Elements to labels: images read and decoded by threads, the network called in batches, marks compared before that.
 
-A *mark* is a hash of all that labels are made from: model, text, image path, image content. It is stored beside the
-labels, so that a second run, or one that goes on, predicts only what is new or has changed. Behind the hash stands who
-read the words in the image, if somebody did, and whether there are vectors.
+A *mark* is a hash of all that labels are made from: model, text, what else is told of the figure, image path, image
+content. It is stored beside the labels, so that a second run, or one that goes on, predicts only what is new or has
+changed. Behind the hash stands who read the words in the image, if somebody did, and whether there are vectors.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from abs_index.indexing.local import ordered_map
 from abs_index.indexing.once import Once
 from abs_index.indexing.vectors import unit
 from abs_index.labels import ABS, KINDS, Role
-from abs_index.model.base import Floats, PairModel
+from abs_index.model.base import FigureWords, Floats, PairModel
 from abs_index.recipe import CorpusSettings
 
 _VERSION = 2
@@ -126,6 +126,8 @@ class Labeller:
         made_from = [
             _VERSION, self._model.info.fingerprint, self._settings.role, element.text, element.image, element.digest
         ]  # fmt: skip
+        if element.alt or element.caption:  # else as before there were any, so that those labels stay
+            made_from += [element.alt, element.caption]
         mark = blake2b(json.dumps(made_from).encode(), digest_size=16).hexdigest()
         if self._settings.reader:
             mark += f"+words-{blake2b(self._settings.reader.name.encode(), digest_size=4).hexdigest()}"
@@ -158,7 +160,7 @@ class Labeller:
         features = self._model.encode_images(np.stack(pixels))
         self.encoded += len(pixels)
         taken = features.take([rows[element.digest] for element in elements])
-        words = [element.words or "" for element in elements] if self._settings.reader else None
+        words = [FigureWords(element.words or "", element.alt, element.caption) for element in elements]
         said = self._model.encode_pairs(
             taken, [element.text for element in elements], [self._settings.role] * len(elements), words
         )

@@ -52,24 +52,36 @@ def split(name: str, option: str) -> Path:
     return path
 
 
-def resolve_fields(mapping: Json, image: str, text: str, target: str, *, where: str) -> Fields:
-    """Where the fields that a user names are, with aliases of fields followed.
+def resolve_fields(
+    mapping: Json, image: str, text: str, target: str, *, where: str, alt: str = "", caption: str = ""
+) -> Fields:
+    """Where the fields that a user names are, with aliases of fields followed; "" for `alt` and `caption` names none.
 
     Raises MappingError for one that is not there (with those that are), that is no plain value, or for a text and an
     image that stand in different nested arrays.
     """
     image_path = _resolve(mapping, image, "--image-field", where)
-    text_path = _resolve(mapping, text, "--text-field", where)
     if target and "." in target:
         raise MappingError(f"--target-field {target!r}: one name without dots; it stands beside the image field")
-    own = _nested(mapping, text_path)
-    if own - _nested(mapping, image_path):
-        raise MappingError(
-            f"--text-field {text} stands in another nested array than --image-field {image}: which text belongs to "
-            "which image?"
-        )
-    alone = {path for path in _nested(mapping, image_path) if not _copied(find(mapping, path))}
-    return Fields(image_path, text_path, target, frozenset(alone))
+    nested = _nested(mapping, image_path)
+
+    def beside(name: str, option: str) -> Path:
+        path = _resolve(mapping, name, option, where)
+        if _nested(mapping, path) - nested:
+            raise MappingError(
+                f"{option} {name} stands in another nested array than --image-field {image}: which text belongs to "
+                "which image?"
+            )
+        return path
+
+    return Fields(
+        image_path,
+        beside(text, "--text-field"),
+        target,
+        frozenset(path for path in nested if not _copied(find(mapping, path))),
+        alt=beside(alt, "--alt-field") if alt else (),
+        caption=beside(caption, "--caption-field") if caption else (),
+    )
 
 
 def find(node: Json, path: Path) -> Json | None:

@@ -116,10 +116,10 @@ def _next_size(size: int, hits: Sequence[Json]) -> int:
 
 def _names(fields: Fields) -> list[str]:
     """What has to be read: arrays can be written back whole only, so whatever stands in the way of the image."""
-    text = ".".join(fields.text)
-    if len(fields.image) > 1:
-        return [fields.image[0], text]
-    return [fields.image[0], text, f"{fields.target}.{SOURCE}" if fields.target else SOURCE]
+    names = [fields.image[0], *(".".join(path) for path in (fields.text, fields.alt, fields.caption) if path)]
+    if len(fields.image) == 1:
+        names.append(f"{fields.target}.{SOURCE}" if fields.target else SOURCE)
+    return names
 
 
 def _wanted(target: TargetIndex, fields: Fields) -> Any:

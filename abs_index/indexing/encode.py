@@ -19,16 +19,16 @@ import numpy as np
 
 from abs_index.corpus.document import Document, Figure, Reject
 from abs_index.corpus.images import decode_image
-from abs_index.corpus.pairs import Pair, pair_document
+from abs_index.corpus.pairs import Pair, caption_of, pair_document
 from abs_index.corpus.rejects import BAD_VECTOR, FIGURE_TEXT
 from abs_index.errors import RejectedError
 from abs_index.indexing.figure_texts import FigureTexts
 from abs_index.indexing.records import FigureRecord, Record, RefusedFile, storable
 from abs_index.labels import ABS, KINDS, Role
-from abs_index.model.base import Floats, ImageFeatures, PairModel, PairPredictions, Pixels
+from abs_index.model.base import FigureWords, Floats, ImageFeatures, PairModel, PairPredictions, Pixels
 from abs_index.recipe import CorpusSettings
 
-_PIPELINE = 1
+_PIPELINE = 2
 """Raised whenever the same document and images would give other vectors or rows, so that all are embedded again."""
 
 _RECENT_IMAGES = 512
@@ -37,7 +37,7 @@ _SECONDS_A_BATCH = 5.0
 """What was made is not kept waiting longer for others to fill a batch: it would be lost if the build were killed."""
 
 ImageEncoder = Callable[[Pixels], ImageFeatures]
-PairEncoder = Callable[[ImageFeatures, Sequence[str], Sequence[Role], Sequence[str]], PairPredictions]
+PairEncoder = Callable[[ImageFeatures, Sequence[str], Sequence[Role], Sequence[FigureWords]], PairPredictions]
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +311,13 @@ def _encode_batch(pairs: list[tuple[LoadedFigure, Pair]], encode: PairEncoder) -
         np.stack([figure.context for figure in figures if figure.context is not None]),
     ).take([rows[id(figure)] for figure, _ in pairs])
     texts, roles = [pair.text.normalised for _, pair in pairs], [pair.role for _, pair in pairs]
-    return encode(features, texts, roles, [figure.record.figure_text or "" for figure, _ in pairs])
+    words = [_figure_words(figure) for figure in figures]
+    return encode(features, texts, roles, [words[rows[id(figure)]] for figure, _ in pairs])
+
+
+def _figure_words(loaded: LoadedFigure) -> FigureWords:
+    figure = loaded.record.figure
+    return FigureWords(loaded.record.figure_text or "", figure.alt, caption_of(figure).normalised)
 
 
 def _join(parts: list[PairPredictions]) -> PairPredictions:

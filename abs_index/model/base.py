@@ -51,6 +51,18 @@ class ImageFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class FigureWords:
+    """What is known of a figure in words, beside the text of a pair; "" where there is nothing, or nobody looked.
+
+    `written` stands in the picture, `alt` stands for it where it cannot be seen, `caption` is its caption.
+    """
+
+    written: str = ""
+    alt: str = ""
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PairPredictions:
     """What the network says of N pairs.
 
@@ -98,9 +110,9 @@ class PairModel(ABC):
         features: ImageFeatures,
         texts: Sequence[str],
         roles: Sequence[Role],
-        figure_texts: Sequence[str] | None = None,
+        figures: Sequence[FigureWords] | None = None,
     ) -> PairPredictions:
         """Predictions for N pairs: row i of `features` with text i (normalised) and role i.
 
-        `figure_texts` are the words that were read in the figures, "" where there are none or nobody looked.
+        `figures` is what else is known of figure i in words; models may do without.
         """

@@ -12,7 +12,7 @@ from PIL import Image
 
 from abs_index.errors import ModelError
 from abs_index.labels import ABS, KINDS, Role
-from abs_index.model.base import Floats, ImageFeatures, PairModel, PairPredictions, Pixels
+from abs_index.model.base import FigureWords, Floats, ImageFeatures, PairModel, PairPredictions, Pixels
 from abs_index.model.folder import IMAGE_GRAPH, PAIR_GRAPH, ModelFolder
 from abs_index.model.preprocess import make_square
 from abs_index.model.vocabulary import PAD
@@ -62,10 +62,10 @@ class CpuModel(PairModel):
         features: ImageFeatures,
         texts: Sequence[str],
         roles: Sequence[Role],
-        figure_texts: Sequence[str] | None = None,
+        figures: Sequence[FigureWords] | None = None,
     ) -> PairPredictions:
-        """Predictions for N pairs: row i of `features` with text i (normalised), role i and the words in figure i."""
-        words, facts = self._inputs.encode(texts, roles, figure_texts)
+        """Predictions for N pairs: row i of `features` with text i (normalised), role i and words about figure i."""
+        words, facts = self._inputs.encode(texts, roles, figures)
         sizes = ((self.info.pair_dim,), (len(ABS),), (len(KINDS),), ())
         answers = tuple(np.empty((len(texts), *size), np.float32) for size in sizes)
         for rows, length in _batches_by_length(words):

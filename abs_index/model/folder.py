@@ -102,7 +102,8 @@ def make_inputs(recipe: Recipe, words: Sequence[str]) -> PairInputs:
     if recipe.paper:
         return SentenceInputs(words, recipe.paper.text.max_sentences, recipe.paper.text.max_words)
     if recipe.reader:
-        return ReaderInputs(words, recipe.reader.max_pieces, recipe.reader.max_figure_pieces)
+        said = recipe.reader
+        return ReaderInputs(words, said.max_pieces, said.max_figure_pieces, told=said.told)
     return WordInputs(words, recipe.text.max_tokens)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abs_index.labels import Role
-from abs_index.model.base import Floats
+from abs_index.model.base import FigureWords, Floats
 from abs_index.model.vocabulary import FACTS, Vocabulary, describe_batch
 
 
@@ -27,13 +27,13 @@ class PairInputs(ABC):
 
     @abstractmethod
     def encode(
-        self, texts: Sequence[str], roles: Sequence[Role], figure_texts: Sequence[str] | None = None
+        self, texts: Sequence[str], roles: Sequence[Role], figures: Sequence[FigureWords] | None = None
     ) -> tuple[NDArray[np.int32], Floats]:
         """Words int32 (N, L), padded with 0 to the longest (L at most `longest`), and facts float32 (N, F)."""
 
 
 class WordInputs(PairInputs):
-    """The words of a text, one number each, and facts about the text as a whole. Words in figures are not read."""
+    """The words of a text, one number each, and facts about the text as a whole. Words about figures are not read."""
 
     def __init__(self, words: Sequence[str], max_tokens: int) -> None:
         """`words` is a vocabulary as `Vocabulary` wants it. Raises ValueError for any other."""
@@ -42,7 +42,7 @@ class WordInputs(PairInputs):
         self.facts = FACTS
 
     def encode(
-        self, texts: Sequence[str], roles: Sequence[Role], figure_texts: Sequence[str] | None = None
+        self, texts: Sequence[str], roles: Sequence[Role], figures: Sequence[FigureWords] | None = None
     ) -> tuple[NDArray[np.int32], Floats]:
         """Words int32 (N, L), padded with 0 to the longest (L at most `longest`), and facts float32 (N, F)."""
         return self.vocabulary.encode_batch(texts, self.longest), describe_batch(texts, roles)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abs_index.labels import Role
-from abs_index.model.base import Floats
+from abs_index.model.base import FigureWords, Floats
 from abs_index.model.inputs import PairInputs
 from abs_index.model.sentences import PAD, PaperVocabulary
 
@@ -41,7 +41,7 @@ class SentenceInputs(PairInputs):
         self.longest = max_sentences * self.step
 
     def encode(
-        self, texts: Sequence[str], roles: Sequence[Role], figure_texts: Sequence[str] | None = None
+        self, texts: Sequence[str], roles: Sequence[Role], figures: Sequence[FigureWords] | None = None
     ) -> tuple[NDArray[np.int32], Floats]:
         """Words int32 (N, S * step): S sentences, each with its words, then `FILL`; a text with fewer sentences than S
         ends with 0. Facts float32 (N, 1) are zero."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from abs_index.labels import ABS, KINDS
-from abs_index.model.reading import FACTS, FIGURE_FACTS
+from abs_index.model.reading import FIGURE_FACTS, count_facts
 from abs_index.networks.bert import BertEmbeddings, BertLayer, hide
 from abs_index.networks.kernel import KernelMachine
 from abs_index.networks.pair import GRADES, PairOutput, attend, finish, joint_layers
@@ -40,7 +40,7 @@ class Reading:
 
     `summary` (N, S) and `regions` (N, R, D) of the pictures; `words` int (N, L) with what the encoder says of each,
     `states` (N, L, width); `text` and `figure` bool (N, L), where the words of which part stand; `mean` (N, width), the
-    mean state of the text at unit length; `facts` (N, FACTS), each with a spread of about 1.
+    mean state of the text at unit length; `facts` (N, F), each with a spread of about 1.
     """
 
     summary: Tensor
@@ -65,7 +65,7 @@ class ReaderMember(nn.Module):
         self.part = nn.Embedding(2, dim)
         self.word_norm = nn.LayerNorm(dim)
         self.mean = nn.Linear(settings.width, dim)
-        self.facts = nn.Linear(FACTS, _FACTS_DIM)
+        self.facts = nn.Linear(facts_of(settings), _FACTS_DIM)
         self.image = nn.Sequential(
             nn.Dropout(settings.dropout), nn.Linear(recipe.image.summary_dim, hidden), nn.GELU(), nn.LayerNorm(hidden)
         )
@@ -117,11 +117,12 @@ class ReaderNetwork(nn.Module):
         self.sizes = (recipe.image.summary_dim, recipe.image.region_dim * self.regions, recipe.image.kinds_dim)
         self.embeddings = BertEmbeddings(pieces, max(settings.max_pieces, settings.max_figure_pieces), dim)
         self.layers = nn.ModuleList(BertLayer(dim) for _ in range(settings.layers))
-        self.shift = nn.Parameter(torch.zeros(FACTS), requires_grad=False)
-        self.scale = nn.Parameter(torch.ones(FACTS), requires_grad=False)
+        self.facts = facts_of(settings)
+        self.shift = nn.Parameter(torch.zeros(self.facts), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(self.facts), requires_grad=False)
         self.members = nn.ModuleList(ReaderMember(recipe, start) for _ in range(settings.members))
         self.embedding = nn.Linear(settings.members * settings.hidden_dim, settings.embedding_dim)
-        self.sorter = KindSorter(FACTS + dim, recipe.image.kinds_dim) if recipe.image.kinds_dim else None
+        self.sorter = KindSorter(self.facts + dim, recipe.image.kinds_dim) if recipe.image.kinds_dim else None
         self.share, self.supports = recipe.kernel.share, recipe.kernel.supports
         self.kernel = self.new_kernel()
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
@@ -134,7 +135,7 @@ class ReaderNetwork(nn.Module):
         return finish(self.answer(context, words, facts), self.embedding, self.sharpness)
 
     def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
-        """Raw answers; `words` int (N, L) as from `ReaderInputs`, `facts` float (N, FACTS)."""
+        """Raw answers; `words` int (N, L) as from `ReaderInputs`, `facts` float (N, F)."""
         return self.answer_read(context, words, self.read(words), facts)
 
     def read(self, words: Tensor) -> Tensor:
@@ -174,7 +175,7 @@ class ReaderNetwork(nn.Module):
 
     def new_kernel(self) -> KernelMachine:
         """An empty kernel machine for this network."""
-        return KernelMachine((self.sizes[0], FACTS, self.embeddings.norm.normalized_shape[0]), self.supports)
+        return KernelMachine((self.sizes[0], self.facts, self.embeddings.norm.normalized_shape[0]), self.supports)
 
     def describe(self, context: Tensor, words: Tensor, facts: Tensor) -> Tensor:
         """What the kernel machine compares (N, D): image summary, facts, and the mean state of the text."""
@@ -184,11 +185,13 @@ class ReaderNetwork(nn.Module):
         """The same from what `read` gave."""
         return _describe(self.look(context, words, states, facts), facts)
 
-    def without_figures(self, words: Tensor, facts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Words and facts as if nobody had read the figures of some pairs; `rows` bool (N,) says of which."""
-        words = words.masked_fill(rows[:, None] & (self._parts(words) == 1), PAD)
-        known = torch.arange(FACTS, device=facts.device) >= FACTS - FIGURE_FACTS
-        return words, facts.masked_fill(rows[:, None] & known, 0)
+    def hide(self, words: Tensor, facts: Tensor, unread: Tensor, untold: Tensor) -> tuple[Tensor, Tensor]:
+        """Words and facts as if nobody had read the figures of some pairs, and as if others had neither alternative
+        text nor caption; `unread` and `untold` bool (N,) say which."""
+        words = words.masked_fill(unread[:, None] & (self._parts(words) == 1), PAD)
+        place = torch.arange(self.facts, device=facts.device) - count_facts(told=False)
+        read, told = (place < 0) & (place >= -FIGURE_FACTS), place >= 0
+        return words, facts.masked_fill((unread[:, None] & read) | (untold[:, None] & told), 0)
 
     def _parts(self, words: Tensor) -> Tensor:
         """Which part each word is of, int (N, L): 0 the text, 1 the words in the figure, behind the second start."""
@@ -232,6 +235,11 @@ class KindSorter(nn.Module):
         """Answers (N, 11) before softmax; `seen` (N, hidden) is of the pictures, `told` (N, T) of their texts."""
         answers: Tensor = self.layers(seen + self.told((told - self.shift) * self.scale))
         return answers
+
+
+def facts_of(settings: ReaderSettings) -> int:
+    """How many facts the reader is told of a pair."""
+    return count_facts(told=settings.told)
 
 
 def reader_settings(recipe: Recipe) -> ReaderSettings:

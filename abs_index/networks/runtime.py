@@ -11,7 +11,7 @@ from torch import nn
 
 from abs_index.errors import ModelError, UsageError
 from abs_index.labels import Role
-from abs_index.model.base import ImageFeatures, ModelInfo, PairModel, PairPredictions, Pixels
+from abs_index.model.base import FigureWords, ImageFeatures, ModelInfo, PairModel, PairPredictions, Pixels
 from abs_index.model.folder import ModelFolder
 from abs_index.model.inputs import PairInputs
 from abs_index.model.preprocess import make_square
@@ -54,10 +54,10 @@ class NetworkModel(PairModel):
         features: ImageFeatures,
         texts: Sequence[str],
         roles: Sequence[Role],
-        figure_texts: Sequence[str] | None = None,
+        figures: Sequence[FigureWords] | None = None,
     ) -> PairPredictions:
-        """Predictions for N pairs: row i of `features` with text i (normalised), role i and the words in figure i."""
-        inputs = (features.context, *self._inputs.encode(texts, roles, figure_texts))
+        """Predictions for N pairs: row i of `features` with text i (normalised), role i and words about figure i."""
+        inputs = (features.context, *self._inputs.encode(texts, roles, figures))
         said = self._pair(*(torch.from_numpy(one).to(self._device) for one in inputs))
         return PairPredictions(*(one.cpu().numpy() for one in said))
 

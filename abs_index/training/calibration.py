@@ -14,6 +14,9 @@ from abs_index.training.fit import PairData
 
 _BATCH = 512
 
+READINGS = ((True, True), (True, False), (False, True), (False, False))
+"""What a reader may be given beside a text: the words in the picture, and what the document tells of the figure."""
+
 
 @torch.inference_mode()
 def mean_answers(network: PairNetwork, data: PairData) -> PairOutput:

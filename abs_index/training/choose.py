@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from abs_index.labels import ABS
 from abs_index.networks.reader import ReaderNetwork
 from abs_index.recipe import Recipe
-from abs_index.training.calibration import best_sharpness, mean_sharpness
+from abs_index.training.calibration import READINGS, best_sharpness, mean_sharpness
 from abs_index.training.finetune_task import Network, raw_answers
 from abs_index.training.fit import PairData
 from abs_index.training.kernel import fit_kernel
@@ -63,9 +63,9 @@ def choose_kernel(network: Network, training: PairData, validation: PairData, re
 
 
 def calibrate(network: Network, validation: PairData) -> None:
-    """Sets the inverse temperatures to those that fit the pairs best; a reader's half as if nobody had read figures."""
-    ways = (True, False) if isinstance(network, ReaderNetwork) else (True,)
-    answers = [raw_answers(network, validation, figures) for figures in ways]
+    """Sets the inverse temperatures to those that fit the pairs best, a reader's for all that it may be given."""
+    readings = READINGS if isinstance(network, ReaderNetwork) else READINGS[:1]
+    answers = [raw_answers(network, validation, read, told) for read, told in readings]
     network.sharpness.data.copy_(mean_sharpness(answers, validation))
 
 

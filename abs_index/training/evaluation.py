@@ -17,7 +17,7 @@ from abs_index.corpus.images import decode_image
 from abs_index.errors import LabelsError, RejectedError
 from abs_index.labels import ABS, KINDS
 from abs_index.model.base import ImageFeatures, PairModel, PairPredictions, Pixels
-from abs_index.training.labelled import LabelledPair
+from abs_index.training.labelled import LabelledPair, figure_words
 
 Advance = Callable[[int, int], None]
 """Told how many of how many images are done."""
@@ -100,7 +100,7 @@ def predict_known(
             features.take([rows[pair.image] for pair in some]),
             [pair.text for pair in some],
             [pair.role for pair in some],
-            [words[pair.image] for pair in some] if words else None,
+            figure_words(some, words),
         )
         for some in _batches(pairs, 8 * _BATCH)
     ]

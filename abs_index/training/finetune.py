@@ -147,9 +147,8 @@ class _Known:
 
     def data(self, base: ModelFolder, pairs: Sequence[LabelledPair]) -> PairData:
         """Pairs for the network of a model."""
-        words = [self.words[pair.image] for pair in pairs] if self.words is not None else None
         contexts = torch.from_numpy(self.features.context)
-        return PairData.make(pairs, contexts, self.rows, base.inputs, base.recipe, words)
+        return PairData.make(pairs, contexts, self.rows, base.inputs, base.recipe, self.words)
 
     def describe(self, pairs: Sequence[LabelledPair]) -> list[str]:
         """All that a training on these pairs hangs on."""

@@ -60,7 +60,7 @@ class FineTuneTask:
     def __init__(self, network: Network, data: PairData, recipe: Recipe) -> None:
         self.network = network
         self._data, self._settings = data, recipe.training
-        self._missed = recipe.reader.missed_figures if recipe.reader else 0.0
+        self._missed = (recipe.reader.missed_figures, recipe.reader.missed_told) if recipe.reader else (0.0, 0.0)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -86,15 +86,16 @@ def fix_parts(network: Network) -> None:
 
 
 def member_answers(
-    network: Network, context: Tensor, words: Tensor, facts: Tensor, missed: float = 0.0
+    network: Network, context: Tensor, words: Tensor, facts: Tensor, missed: tuple[float, float] = (0.0, 0.0)
 ) -> list[PairOutput]:
     """What each network of an ensemble says, since each learns on its own. Kernel machine and sorter do not.
 
-    A reader sees a share `missed` of the pairs as if nobody had read their figures, so that it can do without.
+    A reader sees a share of the pairs as if nobody had read their figures, and a share as if their documents told
+    nothing of the figures (both in `missed`), so that it can do without.
     """
     if isinstance(network, ReaderNetwork):
-        blind = (torch.rand(len(words)) < missed).to(words.device)
-        words, facts = network.without_figures(words, facts, blind)
+        unread, untold = ((torch.rand(len(words)) < share).to(words.device) for share in missed)
+        words, facts = network.hide(words, facts, unread, untold)
         reading = network.look(context, words, network.read(words), facts)
         return [member(reading) for member in network.members]
     told = network.tell(words, facts)
@@ -102,16 +103,17 @@ def member_answers(
 
 
 @torch.inference_mode()
-def raw_answers(network: Network, data: PairData, figures: bool = True) -> PairOutput:
-    """Raw answers of the whole network for all pairs, in their order. Without `figures`, a reader is not told the words
-    in them."""
+def raw_answers(network: Network, data: PairData, read: bool = True, told: bool = True) -> PairOutput:
+    """Raw answers of the whole network for all pairs, in their order. A reader is not given the words in the pictures
+    without `read`, and not what documents tell of the figures without `told`."""
     network.eval()
     order = (data.words != PAD).sum(1).argsort(stable=True)
     parts = []
     for rows in order.split(_CHUNK):
         context, words, facts = data.inputs(rows)
-        if isinstance(network, ReaderNetwork) and not figures:
-            words, facts = network.without_figures(words, facts, torch.ones(len(rows), dtype=torch.bool))
+        if isinstance(network, ReaderNetwork):
+            unread, untold = (torch.full((len(rows),), not given) for given in (read, told))
+            words, facts = network.hide(words, facts, unread, untold)
         parts.append(network.answer(context, words, facts))
     place = order.argsort()
     return PairOutput(*(torch.cat([getattr(part, one.name) for part in parts])[place] for one in fields(PairOutput)))

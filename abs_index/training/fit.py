@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from abs_index.model.inputs import PairInputs
 from abs_index.model.vocabulary import PAD
 from abs_index.networks.pair import GRADES, PairMember, PairNetwork, PairOutput
 from abs_index.recipe import Recipe, TrainingSettings
-from abs_index.training.labelled import LabelledPair
+from abs_index.training.labelled import LabelledPair, figure_words
 
 Step = Callable[[int, int, float], None]
 """Told the epoch, the number of epochs and the mean loss of the epoch."""
@@ -49,11 +49,12 @@ class PairData:
         rows: dict[str, int],
         inputs: PairInputs,
         recipe: Recipe,
-        figure_texts: Sequence[str] | None = None,
+        written: Mapping[str, str] | None = None,
     ) -> PairData:
-        """`rows` says where in `contexts` each image is; `figure_texts` are the words in the figure of each pair."""
+        """`rows` says where in `contexts` each image is; `written` are the words in the images by their names."""
         weights = torch.tensor([recipe.training.confidence_weights[pair.confidence - 1] for pair in pairs])
-        words, facts = inputs.encode([pair.text for pair in pairs], [pair.role for pair in pairs], figure_texts)
+        texts, roles = [pair.text for pair in pairs], [pair.role for pair in pairs]
+        words, facts = inputs.encode(texts, roles, figure_words(pairs, written))
         return cls(
             contexts=contexts,
             row=torch.tensor([rows[pair.image] for pair in pairs]),

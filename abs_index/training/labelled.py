@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from abs_index.errors import LabelsError
 from abs_index.labels import Abs, Kind, Role
+from abs_index.model.base import FigureWords
 
 Split = Literal["train", "validation", "test"]
 Draw = Literal["active", "random"]
@@ -25,7 +26,8 @@ class LabelledPair(BaseModel):
     """One line. `image` is a path below the folder of images; `text` is normalised as readers do it.
 
     `second` is the label of a second, independent pass; `cmi`, `image_extra` and `text_extra` are grades from 0 to 3;
-    `document`, with `corpus` where several have documents of the same name, is what pairs are kept together by.
+    `document`, with `corpus` where several have documents of the same name, is what pairs are kept together by;
+    `figure` is the id of the figure in it, `alt` and `caption` are what it tells of the figure (see `training.told`).
     Keys that are not named here are left alone, so that a file may carry its owner's notes.
     """
 
@@ -46,6 +48,9 @@ class LabelledPair(BaseModel):
     draw: Draw | None = None
     corpus: str | None = None
     document: str | None = None
+    figure: str | None = None
+    alt: str | None = None
+    caption: str | None = None
 
     @field_validator("text")
     @classmethod
@@ -58,6 +63,12 @@ class LabelledPair(BaseModel):
     def agreed(self) -> bool:
         """Whether two passes gave the same label."""
         return self.second == self.abs
+
+
+def figure_words(pairs: Sequence[LabelledPair], written: Mapping[str, str] | None = None) -> list[FigureWords]:
+    """What is known of the figures of pairs in words; `written` are the words in the images by their names."""
+    read = written or {}
+    return [FigureWords(read.get(pair.image, ""), pair.alt or "", pair.caption or "") for pair in pairs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +188,12 @@ def _describe(fault: Any) -> str:
     return f"{key}: {message}" if fault["type"] == "missing" else f"{key}: {message}, not {str(fault['input'])[:60]!r}"
 
 
+def leads_out(name: str) -> bool:
+    """Whether a name is no path below a folder."""
+    pure, other = PurePosixPath(name), PureWindowsPath(name)
+    return pure.is_absolute() or bool(other.anchor) or ".." in {*pure.parts, *other.parts} or "\0" in name
+
+
 class _Images:
     """The folder of images; each name is looked up once, however many pairs it is in."""
 
@@ -191,11 +208,10 @@ class _Images:
         return self._known[name]
 
     def _look(self, name: str) -> str | None:
-        pure, other = PurePosixPath(name), PureWindowsPath(name)
-        if pure.is_absolute() or other.anchor or ".." in {*pure.parts, *other.parts} or "\0" in name:
+        if leads_out(name):
             return f"image {name[:200]!r} is not a path below the folder of images"
         try:
-            there = (self._folder / pure).is_file()
+            there = (self._folder / PurePosixPath(name)).is_file()
         except OSError:  # a name that is too long, a folder without permission
             there = False
         return None if there else f"image {name[:200]!r} is not below {self._folder}"

@@ -19,7 +19,7 @@ from abs_index.model.word_pieces import PADDING, START, STOP, UNKNOWN, split_wor
 from abs_index.networks.pair import PairOutput
 from abs_index.networks.reader import PAD, ReaderMember, ReaderNetwork, reader_settings
 from abs_index.recipe import Recipe
-from abs_index.training.calibration import mean_sharpness
+from abs_index.training.calibration import READINGS, mean_sharpness
 from abs_index.training.checkpoint import Training, load_checkpoint, save_checkpoint
 from abs_index.training.fit import PairData, Step, like_lengths, pair_loss
 from abs_index.training.kernel import fit_machine
@@ -73,7 +73,8 @@ def train_reader(
 ) -> tuple[ReaderNetwork, list[str]]:
     """A trained and calibrated reader, and its word pieces. See `fit_reader` for `folder`.
 
-    Probabilities are calibrated half on pairs whose figures were read, and half as if nobody had read them.
+    Probabilities are calibrated as much on pairs whose figures were read as on pairs whose were not, and likewise on
+    pairs whose documents tell of their figures and on others.
     """
     pieces = read_pieces(recipe, [pair.text for pair in training])
     inputs = make_inputs(recipe, pieces)
@@ -81,8 +82,8 @@ def train_reader(
     network = first_reader(recipe, len(pieces), inputs.pieces.start)
 
     def prepare(pairs: Sequence[LabelledPair], known: Pictures) -> ReadPairs:
-        words = [known.words[pair.image] for pair in pairs]
-        return ReadPairs.make(network, PairData.make(pairs, known.contexts, known.rows, inputs, recipe, words))
+        data = PairData.make(pairs, known.contexts, known.rows, inputs, recipe, known.words)
+        return ReadPairs.make(network, data)
 
     learnt = prepare(training, pictures)
     fit_reader(network, learnt, recipe, folder, step)
@@ -96,7 +97,7 @@ def train_reader(
     if validation:
         judged = prepare(validation, pictures)
         network.sharpness.data.copy_(
-            mean_sharpness([answer_pairs(network, judged, figures) for figures in (True, False)], judged.data)
+            mean_sharpness([answer_pairs(network, judged, read, told) for read, told in READINGS], judged.data)
         )
     return network.eval(), pieces
 
@@ -200,6 +201,7 @@ def _fit_member(
 ) -> None:
     settings = reader_settings(recipe)
     optimizer = torch.optim.AdamW(_groups(member, recipe.training.weight_decay), settings.learning_rate, fused=True)
+    missed = (settings.missed_figures, settings.missed_told)
     training = Training(member, optimizer, recipe.model_dump_json())
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
@@ -217,8 +219,8 @@ def _fit_member(
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * factor
             context, words, states, facts = pairs.inputs(rows)
-            missed = torch.rand(len(rows)) < settings.missed_figures
-            words, facts = network.without_figures(words, facts, missed)
+            unread, untold = (torch.rand(len(rows)) < share for share in missed)
+            words, facts = network.hide(words, facts, unread, untold)
             said = member(network.look(context, words, states, facts))
             loss = pair_loss(said, pairs.data, rows, recipe.training)
             optimizer.zero_grad()
@@ -239,18 +241,18 @@ def _fit_member(
 
 @torch.inference_mode()
 def answer_pairs(
-    network: ReaderNetwork, pairs: ReadPairs, figures: bool = True, chosen: Tensor | None = None
+    network: ReaderNetwork, pairs: ReadPairs, read: bool = True, told: bool = True, chosen: Tensor | None = None
 ) -> PairOutput:
-    """Raw answers for all pairs (or the `chosen` rows), in their order; as if nobody had read the figures where
-    `figures` is false."""
+    """Raw answers for all pairs (or the `chosen` rows), in their order; without `read` as if nobody had read the
+    figures, without `told` as if their documents told nothing of them."""
     network.eval()
     chosen = torch.arange(len(pairs.data)) if chosen is None else chosen
     order = pairs.lengths()[chosen].argsort()
     parts: list[PairOutput] = []
     for rows in chosen[order].split(_CHUNK):
         context, words, states, facts = pairs.inputs(rows)
-        if not figures:
-            words, facts = network.without_figures(words, facts, torch.ones(len(rows), dtype=torch.bool))
+        unread, untold = (torch.full((len(rows),), not given) for given in (read, told))
+        words, facts = network.hide(words, facts, unread, untold)
         parts.append(network.answer_read(context, words, states, facts))
     place = order.argsort()
     whole = (torch.cat([getattr(part, name) for part in parts])[place] for name in ("abs", "kind", "grades", "joint"))
@@ -259,13 +261,18 @@ def answer_pairs(
 
 @torch.no_grad()
 def _describe(network: ReaderNetwork, pairs: ReadPairs, recipe: Recipe) -> Tensor:
-    """What kernel machine and sorter learn from; of some pairs as if nobody had read their figures."""
+    """What kernel machine and sorter learn from; of some pairs as if nobody had read their figures, of some as if their
+    documents told nothing."""
     generator = torch.Generator().manual_seed(recipe.training.seed)
-    missed = torch.rand(len(pairs.data), generator=generator) < reader_settings(recipe).missed_figures
+    settings = reader_settings(recipe)
+    unread, untold = (
+        torch.rand(len(pairs.data), generator=generator) < share
+        for share in (settings.missed_figures, settings.missed_told)
+    )
     parts = []
     for rows in torch.arange(len(pairs.data)).split(_CHUNK):
         context, words, states, facts = pairs.inputs(rows)
-        words, facts = network.without_figures(words, facts, missed[rows])
+        words, facts = network.hide(words, facts, unread[rows], untold[rows])
         parts.append(network.describe_read(context, words, states, facts))
     return torch.cat(parts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from abs_index.enriching.enrich import enrich
+from abs_index.enriching.labelling import LabelSettings
 from abs_index.errors import MappingError
 from abs_index.labels import ABS, KINDS
 from tests.elasticsearch.own_index import (
@@ -310,6 +312,39 @@ def test_words_in_figures_are_a_field_to_search(client: Elasticsearch, name: str
     assert enrich(client, name, model, options(tmp_path)).labelled == 1
     assert state(client, name)["0"]["source"]["figure"]["figure_text"] is None
     assert client.count(index=name, query=query)["count"] == 0
+
+
+# alternative texts and captions
+
+
+@pytest.mark.clients
+def test_alternative_text_and_caption_are_told(client: Elasticsearch, name: str, make: Any, images: Path) -> None:
+    """Also where they stand apart from the image; labels that nothing is told for stay as an earlier run made them."""
+    make(
+        {"image": KEYWORD, "text": TEXT, "alt": TEXT, "about": {"properties": {"legend": TEXT}}},
+        [
+            {"image": "0.png", "text": "See 1.", "alt": "A map.", "about": {"legend": ["Rivers", "of Asia."]}},
+            {"image": "1.png", "text": "See 2.", "about.legend": "Roads."},
+            {"image": "2.png", "text": "See 3.", "about": [{"legend": "of this?"}, {"legend": "or of that?"}]},
+            {"image": "3.png", "text": "See 4.", "alt": None},
+        ],
+    )
+    before, mention = state(client, name), LabelSettings(role="mention")
+    plain = replace(options(images, "image", "text"), labels=mention)
+    given = replace(plain, alt_field="alt", caption_field="about.legend")
+    assert enrich(client, name, FakeModel(), plain).labelled == 4
+    first, model = state(client, name), ReadingModel()
+    summary = enrich(client, name, model, given)
+    assert (summary.labelled, summary.unchanged, summary.rejects) == (2, 2, {})
+    assert sorted(model.told) == ["A map. Rivers of Asia.", "Roads."]
+    after = state(client, name)
+    for key, changes in (("0", True), ("1", True), ("2", False), ("3", False)):
+        assert without_labels(after[key]["source"]) == before[key]["source"]
+        assert (after[key]["source"]["abs_prob"] != first[key]["source"]["abs_prob"]) is changes
+    assert enrich(client, name, model, given).unchanged == 4
+    client.update(index=name, id="3", doc={"alt": "A plan."}, refresh=True)
+    changed = enrich(client, name, model, given)
+    assert (changed.labelled, changed.unchanged, model.told[2:]) == (1, 3, ["A plan."])
 
 
 # vectors

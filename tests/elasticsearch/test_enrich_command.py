@@ -15,7 +15,7 @@ from elasticsearch import Elasticsearch
 from abs_index.cli import main as program
 from abs_index.model import load
 from tests.elasticsearch.own_index import FIGURE, KEYWORD, TEXT, figure, make_index, state, write_images
-from tests.fakes import FakeModel
+from tests.fakes import FakeModel, ReadingModel
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +149,24 @@ def test_alias_with_a_filter_means_what_it_shows(make: Any, run: Run, client: El
     assert (code, json.loads(out)["documents"], json.loads(out)["index"]) == (0, 1, name)
 
 
+def test_alternative_text_and_caption_are_told(
+    make: Any, run: Run, client: Elasticsearch, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = ReadingModel()
+    monkeypatch.setattr(load, "load_model", lambda *_, **__: model)
+    properties = {**FIGURE["properties"], "alt": TEXT, "mention": TEXT}
+    figures = [figure(0, mention="See both.", alt="A map."), figure(1, mention="See both.")]
+    make({"figure": {"type": "nested", "properties": properties}}, [{"figure": figures}])
+    code, out, _ = run("--json", alt_field="figure.alt")
+    assert (code, json.loads(out)["labelled"]) == (0, 2)
+    assert sorted(model.told) == ["", "A map."]
+    model.told.clear()
+    fields = {"text_field": "figure.mention", "caption_field": "figure.caption", "role": "mention"}
+    code, out, _ = run("--json", alt_field="figure.alt", **fields)
+    assert (code, json.loads(out)["labelled"]) == (0, 2)
+    assert sorted(model.told) == ["A map. Picture 0 of a turbine.", "Picture 1 of a turbine."]
+
+
 # bad input
 
 
@@ -182,6 +200,8 @@ def test_fields_that_are_not_there(make: Any, run: Run, name: str) -> None:
     )
     assert error(run(image_field="figure..path")) == "--image-field 'figure..path': not the name of a field"
     assert "stands in another nested array" in error(run(text_field="notes.text"))
+    assert error(run(alt_field="alt")) == f"{where}no field alt (--alt-field); it has: {known}"
+    assert "stands in another nested array" in error(run(caption_field="notes.text", role="mention"))
     assert "bag (--image-field) is an object" in error(run(image_field="bag"))
 
 
@@ -252,6 +272,9 @@ def test_options_that_do_not_fit(make: Any, run: Run, tmp_path: Path) -> None:
     assert error(run(image_root=None)) == "where are the images? give --image-root, --allow-host, or both"
     assert error(run(image_root=str(tmp_path / "no"))) == f"--image-root {tmp_path}/no: no such folder"
     assert "the name of one host" in error(run(allow_host="https://example.org"))
+    assert error(run(caption_field="figure.caption")) == (
+        "--caption-field goes with --role mention: with --role caption, --text-field is the caption"
+    )
     assert error(run(target_field="a.b")).startswith("--target-field 'a.b': one name without dots")
     assert error(run(rejects=str(tmp_path / "no" / "file"))).endswith("No such file or directory")
 

@@ -18,7 +18,7 @@ from abs_index.enriching import enrich as enriching
 from abs_index.enriching.enrich import enrich
 from abs_index.errors import AliasError, PushError
 from abs_index.model.base import ImageFeatures
-from tests.elasticsearch.own_index import FIGURE, Json, figure, make_index, options, state, write_images
+from tests.elasticsearch.own_index import FIGURE, TEXT, Json, figure, make_index, options, state, write_images
 from tests.fakes import FakeModel
 from tests.indexing.child import Child
 
@@ -78,6 +78,19 @@ def test_arrays_that_others_write_meanwhile_are_not_put_back(client: Elasticsear
     assert [item["n"] for item in found] == [1, 2, 99]
     assert all("abs" in item for item in found)
     assert summary.labelled == 3
+
+
+def test_alternative_text_that_changes_meanwhile_is_the_one_that_is_told(
+    client: Elasticsearch, name: str, images: Path
+) -> None:
+    document = {"figure": figure(0), "said": {"alt": "A map."}}
+    make_index(client, name, {"figure": FIGURE, "said": {"properties": {"alt": TEXT}}}, [document, document])
+    model = MeddlingModel(lambda: client.update(index=name, id="1", doc={"said": {"alt": "A plan."}}))
+    given = options(images, alt_field="said.alt")
+    summary = enrich(client, name, model, given)
+    assert (summary.labelled, summary.conflicts, model.pairs_seen) == (2, 1, 2)
+    again = enrich(client, name, FakeModel(), given)
+    assert (again.unchanged, again.written) == (2, 0)
 
 
 def test_document_that_never_rests_is_left_alone(

@@ -51,6 +51,59 @@ def test_text_is_normalised_as_that_of_documents() -> None:
     assert found(source)[0][2] == "Softly spoken words."
 
 
+def told(source: Json, fields: Fields) -> list[tuple[str, str, str, str]]:
+    elements = find_elements(source, fields)
+    return [(element.image, element.alt, element.caption, element.reason) for element in elements]
+
+
+MENTION = Fields(("figure", "path"), ("text",), alt=("figure", "more", "alt"), caption=("figure", "caption"))
+
+
+@pytest.mark.parametrize(
+    ("source", "alt", "caption"),
+    [
+        ({"figure": {"path": "1", "more": {"alt": "A"}, "caption": "C"}}, "A", "C"),
+        ({"figure": {"path": "1", "more.alt": "A", "caption": "C"}}, "A", "C"),
+        ({"figure.path": "1", "figure.more.alt": "A", "figure.caption": "C"}, "A", "C"),
+        ({"figure.path": "1", "figure.more": {"alt": "A"}, "figure.caption": "C"}, "A", "C"),
+        ({"figure": [[{"path": "1", "more": [{"alt": "A"}]}]]}, "A", ""),
+        ({"figure": {"path": "1", "caption": ["  Soft\u00adly \n\n spoken", "words. ", None, 7]}},
+         "", "Softly spoken words."),
+        ({"figure": {"path": "1", "more": {"alt": 7}, "caption": {"x": "C"}}}, "", ""),
+        ({"figure": {"path": "1", "more": "A", "caption": None}}, "", ""),
+        ({"figure": {"path": "1", "more": [{"alt": "A"}, {"alt": "B"}], "caption": "C"}}, "", "C"),
+    ],
+)  # fmt: skip
+def test_what_else_is_said_of_a_figure(source: Json, alt: str, caption: str) -> None:
+    """Found as the text is; where there is none, or where it is not clear which, the figure is no reject."""
+    assert told({**source, "text": "See Figure 1."}, MENTION) == [("1", alt, caption, "")]
+    (plain,) = find_elements({**source, "text": "See Figure 1."}, Fields(MENTION.image, MENTION.text))
+    assert (plain.alt, plain.caption) == ("", ""), "only where it is asked for"
+
+
+def test_what_is_said_of_another_figure_is_never_taken() -> None:
+    source = {
+        "text": "See both.",
+        "figure": [{"path": "1", "more": {"alt": "A"}}, {"path": "2", "caption": "C"}],
+        "figure.caption": "of whom?",
+    }
+    assert told(source, MENTION) == [("1", "A", "", ""), ("2", "", "C", "")]
+
+
+def test_caption_of_a_figure_with_several_images_stands_above_them() -> None:
+    fields = Fields(DEEP.image, ("text",), alt=("a", "b", "alt"), caption=DEEP.text)
+    source = {
+        "text": "x",
+        "a": [{"title": "One", "b": [{"path": "1", "alt": "A"}, {"path": "2"}]}, {"b": {"path": "3", "alt": "B"}}],
+    }
+    assert told(source, fields) == [("1", "A", "One", ""), ("2", "", "One", ""), ("3", "B", "", "")]
+
+
+def test_alternative_text_does_not_stand_in_for_the_text() -> None:
+    source = {"figure": {"path": "1", "more": {"alt": "A"}, "caption": "C"}}
+    assert [element.reason for element in find_elements(source, MENTION)] == ["no text"]
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

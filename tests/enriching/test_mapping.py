@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from abs_index.enriching.elements import Fields
 from abs_index.enriching.mapping import find, label_fields, plan_additions, resolve_fields
 from abs_index.errors import MappingError
 from abs_index.model.base import ModelInfo
@@ -65,6 +67,32 @@ def test_aliases_of_fields_lead_to_the_field() -> None:
         {"properties": {"figure": {"properties": PATHS}, "pic": alias}}, "pic", "figure.caption", "", where="it"
     )
     assert fields.image == ("figure", "path")
+
+
+def test_fields_of_what_else_is_said_follow_the_rules_of_the_text() -> None:
+    figure = {"type": "nested", "properties": PATHS | {"more": {"properties": {"alt": KEYWORD}}}}
+    properties = {
+        "figure": figure,
+        "about": {"type": "text"},
+        "said": {"type": "alias", "path": "figure.more.alt"},
+        "notes": {"type": "nested", "properties": {"text": KEYWORD}},
+    }
+
+    def resolve(**names: str) -> Fields:
+        return resolve_fields({"properties": properties}, "figure.path", "about", "", where="it", **names)
+
+    assert (resolve().alt, resolve().caption) == ((), ())
+    both = resolve(alt="said", caption="figure.caption")
+    assert (both.alt, both.caption) == (("figure", "more", "alt"), ("figure", "caption"))
+    for wrong, message in (
+        ("figure.alt", "it: no field figure.alt ({}); it has: "),
+        ("figure.more", "it: figure.more ({}) is an object; name a field in it: figure.more.alt"),
+        ("notes.text", "{} notes.text stands in another nested array than --image-field figure.path: which text"),
+        (".alt", "{} '.alt': not the name of a field"),
+    ):
+        for name in ("alt", "caption"):
+            with pytest.raises(MappingError, match=re.escape(message.format(f"--{name}-field"))):
+                resolve(**{name: wrong})
 
 
 @pytest.mark.parametrize(

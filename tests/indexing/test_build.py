@@ -260,8 +260,8 @@ class Poisoned(FakeModel):
         features.embedding[pixels[:, -1, -1, 0] == 255] = self.value
         return features
 
-    def encode_pairs(self, features, texts, roles, figure_texts=None) -> PairPredictions:  # type: ignore[no-untyped-def]
-        said = super().encode_pairs(features, texts, roles, figure_texts)
+    def encode_pairs(self, features, texts, roles, figures=None) -> PairPredictions:  # type: ignore[no-untyped-def]
+        said = super().encode_pairs(features, texts, roles, figures)
         said.embedding[["poison" in text for text in texts]] = self.value
         return said
 

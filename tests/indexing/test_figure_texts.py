@@ -73,7 +73,8 @@ def test_words_are_on_figures_and_pairs_and_the_network_is_told(tmp_path: Path) 
     summary = build(tmp_path, document(1, RED, GREEN), reader=FakeReader(), model=model)
     expected = {("doc-1", "f0"): "reader saw 10 20", ("doc-1", "f1"): ""}
     assert words(tmp_path) == words(tmp_path, "pair") == expected
-    assert sorted(model.told) == ["", "", "reader saw 10 20", "reader saw 10 20"]
+    assert sorted(one.written for one in model.heard) == ["", "", "reader saw 10 20", "reader saw 10 20"]
+    assert [one.caption for one in model.heard] == ["Overview 0 of 1"] * 2 + ["Overview 1 of 1"] * 2, "as documents tell"
     assert (summary.changes.read, summary.changes.words) == (2, 4)
     assert "read figures" in summary.seconds
 
@@ -112,7 +113,7 @@ def test_words_of_a_document_that_changed_are_kept(tmp_path: Path) -> None:
         caption = f"Another {reader}"
         build(tmp_path, document(1, RED, GREEN, caption=caption), reader=reader, model=model)
         assert words(tmp_path)["doc-1", "f0"] == "reader saw 10 20"
-        assert model.told.count("reader saw 10 20") == 2
+        assert [one.written for one in model.heard].count("reader saw 10 20") == 2
         assert reader is None or reader.reads == 0
     reader = FakeReader()
     build(tmp_path, document(7, png(5, 5, 5), RED), reader=reader)

@@ -1,5 +1,6 @@
 """Scores, compared with numbers worked out by hand."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from abs_index.errors import LabelsError
 from abs_index.labels import ABS, KINDS
-from abs_index.model.base import PairPredictions
+from abs_index.model.base import FigureWords, PairPredictions
 from abs_index.training.evaluation import calibration_error, evaluate, predict_pairs, rank_correlation, score
 from abs_index.training.labelled import LabelledPair
 from tests.fakes import FakeModel
@@ -100,19 +101,20 @@ def test_each_image_is_encoded_once_and_rows_keep_their_order(tmp_path: Path) ->
 
 def test_words_in_the_figures_go_to_their_pairs(tmp_path: Path) -> None:
     class Listener(FakeModel):
-        heard: list[str] | None = None
+        heard: Sequence[FigureWords] = ()
 
-        def encode_pairs(self, features, texts, roles, figure_texts=None):  # type: ignore[no-untyped-def]
-            self.heard = figure_texts
-            return super().encode_pairs(features, texts, roles, figure_texts)
+        def encode_pairs(self, features, texts, roles, figures=None):  # type: ignore[no-untyped-def]
+            self.heard = figures
+            return super().encode_pairs(features, texts, roles, figures)
 
     for name in "xy":
         Image.new("RGB", (9, 9)).save(tmp_path / f"{name}.png")
     pairs, model = [pair(0, image="y.png"), pair(0, image="x.png"), pair(1, image="y.png")], Listener()
     evaluate(model, pairs, tmp_path, words={"x.png": "wheel", "y.png": "pump"})
-    assert model.heard == ["pump", "wheel", "pump"]
-    evaluate(model, pairs, tmp_path)
-    assert model.heard is None
+    assert [one.written for one in model.heard] == ["pump", "wheel", "pump"]
+    told = pair(0, image="x.png").model_copy(update={"alt": "A wheel.", "caption": "Wheels"})
+    evaluate(model, [told], tmp_path)
+    assert model.heard == [FigureWords("", "A wheel.", "Wheels")]
 
 
 def test_a_damaged_image_is_named(tmp_path: Path) -> None:

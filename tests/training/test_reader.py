@@ -12,10 +12,10 @@ from torch import Tensor
 
 from abs_index.errors import AbsIndexError
 from abs_index.labels import ABS
-from abs_index.model.base import ImageFeatures, PairPredictions
+from abs_index.model.base import FigureWords, ImageFeatures, PairPredictions
 from abs_index.model.cpu import CpuModel
 from abs_index.model.folder import open_folder
-from abs_index.model.reading import FACTS, FIGURE_FACTS
+from abs_index.model.reading import FIGURE_FACTS, count_facts
 from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.reader import PAD, KindSorter, ReaderNetwork
@@ -42,6 +42,7 @@ READER = ReaderSettings(
     image_queries=2,
     max_pieces=12,
     max_figure_pieces=8,
+    told=True,
     hidden_dim=16,
     embedding_dim=8,
     dropout=0.0,
@@ -58,7 +59,7 @@ RECIPE = Recipe(
     kernel=KernelSettings(share=0.2, supports=30),
     training=TrainingSettings(kind_weight=0.1),
 )
-CONTEXT = RECIPE.context_dim
+CONTEXT, FACTS = RECIPE.context_dim, count_facts(told=True)
 START = 2
 TEXTS = {"image_more_abstract": "the pump moves", "text_more_abstract": "a garden", "equal": "a red circle beside"}
 
@@ -83,6 +84,8 @@ def trained(one_thread: None) -> Trained:
             kind="photo" if number % 2 else "diagram",
             split="validation" if number >= 36 else "train",
             cmi=number % 4,
+            alt="a wheel" if number % 4 > 1 else None,
+            caption="the pump" if number % 4 == 3 else None,
         )
         for number in range(48)
     ]
@@ -166,13 +169,16 @@ def test_the_sorter_learns_kinds_from_pictures_and_texts() -> None:
         assert torch.equal(value, old), "without labels nothing is learnt"
 
 
-def test_without_figures_is_as_if_nobody_had_read_them(fresh: ReaderNetwork) -> None:
-    _, words, facts = some_inputs(2)
-    bare, fewer = fresh.without_figures(words, facts, torch.tensor([True, False]))
-    assert bare[0].tolist() == [START, 4, 5, 6, 3, *5 * [PAD]]
-    assert torch.equal(bare[1], words[1])
-    assert fewer[0, -FIGURE_FACTS:].abs().sum() == 0
-    assert torch.equal(fewer[1], facts[1])
+def test_what_is_hidden_is_as_if_nobody_had_known_it(fresh: ReaderNetwork) -> None:
+    _, words, facts = some_inputs(4)
+    unread, untold = torch.tensor([True, False, True, False]), torch.tensor([False, True, True, False])
+    seen, fewer = fresh.hide(words, facts, unread, untold)
+    assert seen[0].tolist() == seen[2].tolist() == [START, 4, 5, 6, 3, *5 * [PAD]]
+    assert torch.equal(seen[[1, 3]], words[[1, 3]])
+    read, told = fewer[:, -2 * FIGURE_FACTS : -FIGURE_FACTS], fewer[:, -FIGURE_FACTS:]
+    assert (read == 0).all(1).tolist() == unread.tolist()
+    assert (told == 0).all(1).tolist() == untold.tolist()
+    assert torch.equal(fewer[:, : -2 * FIGURE_FACTS], facts[:, : -2 * FIGURE_FACTS])
 
 
 def test_the_encoder_learns_nothing_and_all_of_the_members_gets_gradients() -> None:
@@ -202,8 +208,8 @@ def answer_trained(trained: Trained, pairs: list[LabelledPair]) -> Tensor:
     from abs_index.training.fit import PairData
 
     inputs = make_inputs(RECIPE, trained.pieces)
-    words = [trained.pictures.words[pair.image] for pair in pairs]
-    data = PairData.make(pairs, trained.pictures.contexts, trained.pictures.rows, inputs, RECIPE, words)
+    pictures = trained.pictures
+    data = PairData.make(pairs, pictures.contexts, pictures.rows, inputs, RECIPE, pictures.words)
     return answer_pairs(trained.network, ReadPairs.make(trained.network, data)).abs
 
 
@@ -244,7 +250,13 @@ def test_both_runtimes_say_the_same_of_a_model_folder(trained: Trained, tmp_path
     assert folder.info.pair_dim == READER.embedding_dim
     features = ImageFeatures(np.zeros((5, 12), np.float32), trained.pictures.contexts[:5].numpy())
     texts = ["the pump moves", "", "a garden a garden a garden a garden a garden", "a red circle", "zzz"]
-    figures = ["wheel pump", "", "12", "", "pump " * 30]
+    figures = [
+        FigureWords("wheel pump"),
+        FigureWords(),
+        FigureWords("12", "a wheel", "the pump"),
+        FigureWords(),
+        FigureWords("pump " * 30, caption="the pump"),
+    ]
     graph, torch_ = CpuModel(folder, 1), TorchModel(folder, "cpu")
     said: list[PairPredictions] = []
     for model in (graph, torch_):
