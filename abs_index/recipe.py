@@ -100,6 +100,8 @@ class KernelSettings(Section):
 
     share: float = Field(default=0.0, ge=0, lt=1)
     """Its weight in the answer for the abstractness; 0 leaves it out."""
+    cmi_share: float = Field(default=0.0, ge=0, lt=1)
+    """With `[reader]` and a `share`, its weight in what image and text have in common; 0: it does not learn that."""
     penalty: float = Field(default=2.0, gt=0)
     """C: what an error in training costs."""
     width: float = Field(default=0.5, gt=0)

@@ -18,20 +18,22 @@ class KernelMachine(nn.Module):
     """Gaussian kernel (Boser, Guyon, Vapnik 1992) over a description of a pair that has parts of these widths.
 
     `training.kernel` fills it. `supports` are the support vectors (S, D), in the scaled space in which the kernel is
-    exp(-distance²); unused rows have coefficients of zero.
+    exp(-distance²); unused rows have coefficients of zero. With `cmi`, what text and picture have in common is learnt
+    in the same space, by ridge regression over the same vectors.
     """
 
-    def __init__(self, widths: Sequence[int], supports: int) -> None:
+    def __init__(self, widths: Sequence[int], supports: int, *, cmi: bool = False) -> None:
         super().__init__()
         self.widths = tuple(widths)
         self.shift = _fixed(torch.zeros(sum(widths)))
         self.scale = _fixed(torch.ones(sum(widths)))
         self.supports = _fixed(torch.zeros(supports, sum(widths)))
-        self.coefficients = _fixed(torch.zeros(supports, len(ABS)))
-        self.bias = _fixed(torch.zeros(len(ABS)))
+        answers = len(ABS) + cmi
+        self.coefficients = _fixed(torch.zeros(supports, answers))
+        self.bias = _fixed(torch.zeros(answers))
 
     def forward(self, described: Tensor) -> Tensor:
-        """Answers (N, 3) in the order of `labels.ABS`, before softmax, for descriptions (N, D)."""
+        """Answers for descriptions (N, D): in the order of `labels.ABS`, before softmax, and behind these `cmi`."""
         place = (described - self.shift) * self.scale
         lengths = (place * place).sum(1, keepdim=True) + (self.supports * self.supports).sum(1)
         distances = (lengths - 2 * place @ self.supports.T).clamp_min(0)

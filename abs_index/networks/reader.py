@@ -4,7 +4,7 @@ The first layers of a sentence encoder read the text, and apart from it the word
 they come. What they say of each word is what the members look at, small networks in which the picture puts questions to
 the text, and the text to the words in the figure and to the regions of the picture (attention as in Yang et al. 2016,
 with one side in the place of the fixed query): what decides about abstractness is what one side shows that the other
-does not. A support vector machine (see `networks.kernel`) has a share in the answer.
+does not. A support vector machine (see `networks.kernel`) has a share in the answers.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ class ReaderNetwork(nn.Module):
         self.members = nn.ModuleList(ReaderMember(recipe, start) for _ in range(settings.members))
         self.embedding = nn.Linear(settings.members * settings.hidden_dim, settings.embedding_dim)
         self.sorter = KindSorter(self.facts + dim, recipe.image.kinds_dim) if recipe.image.kinds_dim else None
-        self.share, self.supports = recipe.kernel.share, recipe.kernel.supports
+        self.share, self.cmi_share = recipe.kernel.share, recipe.kernel.cmi_share
+        self.supports = recipe.kernel.supports
         self.kernel = self.new_kernel()
         self.sharpness = nn.Parameter(torch.ones(2), requires_grad=False)
         """Inverse temperatures (Guo et al. 2017) of `abs` and `kind`."""
@@ -168,14 +169,19 @@ class ReaderNetwork(nn.Module):
         logits, kinds, grades = (torch.stack([getattr(one, name) for one in said]).mean(0) for name in answers)
         described = _describe(reading, facts)
         if self.share:
-            logits = (1 - self.share) * logits + self.share * self.kernel(described)
+            machine = self.kernel(described)
+            logits = (1 - self.share) * logits + self.share * machine[:, : len(ABS)]
+            if self.cmi_share:
+                cmi = (1 - self.cmi_share) * grades[:, :1] + self.cmi_share * machine[:, len(ABS) :]
+                grades = torch.cat([cmi, grades[:, 1:]], 1)
         if self.sorter:
             kinds = self.sorter(context[:, -self.sizes[2] :], described[:, self.sizes[0] :])
         return PairOutput(logits, kinds, grades, torch.cat([one.joint for one in said], 1))
 
     def new_kernel(self) -> KernelMachine:
         """An empty kernel machine for this network."""
-        return KernelMachine((self.sizes[0], self.facts, self.embeddings.norm.normalized_shape[0]), self.supports)
+        widths = (self.sizes[0], self.facts, self.embeddings.norm.normalized_shape[0])
+        return KernelMachine(widths, self.supports, cmi=self.cmi_share > 0)
 
     def describe(self, context: Tensor, words: Tensor, facts: Tensor) -> Tensor:
         """What the kernel machine compares (N, D): image summary, facts, and the mean state of the text."""

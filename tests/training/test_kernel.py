@@ -1,16 +1,20 @@
 """The kernel machine as a layer says what libsvm says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.svm import SVC
 
 from abs_index.errors import LabelsError
 from abs_index.model.vocabulary import FACTS, SPECIAL
+from abs_index.networks.kernel import KernelMachine
 from abs_index.networks.pair import PairNetwork
 from abs_index.recipe import ImageSettings, KernelSettings, PairSettings, Recipe, TextSettings
 from abs_index.training.fit import PairData
-from abs_index.training.kernel import _one_output_a_label, fit_kernel, fit_rarity
+from abs_index.training.kernel import _one_output_a_label, fit_kernel, fit_machine, fit_rarity
 
 WORDS = (*SPECIAL, *(f"w{number}" for number in range(40)))
 RECIPE = Recipe(
@@ -80,6 +84,27 @@ def test_too_little_room_keeps_the_strongest() -> None:
     kept = small.kernel.coefficients.abs().sum(1)
     assert len(kept) == 20
     torch.testing.assert_close(kept.min(), strengths.sort(descending=True).values[19])
+
+
+def test_what_both_have_in_common_is_kernel_ridge_regression() -> None:
+    data, machine = make_data(1), KernelMachine((6,), 90, cmi=True)
+    described = data.contexts[:, :6]
+    grades = data.grades.clone()
+    grades[:60, 0] = described[:60, 0].sigmoid()
+    fit_machine(machine, described, replace(data, grades=grades), RECIPE.kernel.model_copy(update={"penalty": 0.1}))
+    places = ((described - machine.shift) * machine.scale).numpy()
+    assert (machine.supports.abs().sum(1) > 0).all(), "each pair is a support vector"
+    ridge = KernelRidge(alpha=1.0, kernel="rbf", gamma=1.0)
+    ridge.fit(places[:60], grades[:60, 0].numpy() - float(grades[:60, 0].mean()))
+    expected = ridge.predict(places) + float(grades[:60, 0].mean())
+    np.testing.assert_allclose(machine(described)[:, 3].numpy(), expected, atol=0.02)
+    assert np.corrcoef(expected[60:], described[60:, 0])[0, 1] > 0.5
+
+
+def test_without_grades_it_says_the_middle_of_all() -> None:
+    data, machine = make_data(1), KernelMachine((6,), 90, cmi=True)
+    fit_machine(machine, data.contexts[:, :6], data, RECIPE.kernel)
+    assert machine(data.contexts[:, :6])[:, 3].tolist() == 90 * [0.5]
 
 
 def test_all_labels_are_needed() -> None:

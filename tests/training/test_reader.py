@@ -56,7 +56,7 @@ RECIPE = Recipe(
     name="tiny",
     image=IMAGE,
     reader=READER,
-    kernel=KernelSettings(share=0.2, supports=30),
+    kernel=KernelSettings(share=0.2, cmi_share=0.4, supports=30),
     training=TrainingSettings(kind_weight=0.1),
 )
 CONTEXT, FACTS = RECIPE.context_dim, count_facts(told=True)
@@ -142,12 +142,14 @@ def test_the_kernel_machine_has_its_share(trained: Trained) -> None:
     words, facts = make_inputs(RECIPE, trained.pieces).encode(["the pump moves", "a garden"], 2 * ["mention"])
     inputs = trained.pictures.contexts[:2], torch.from_numpy(words), torch.from_numpy(facts)
     network = trained.network
-    with_machine = network.answer(*inputs).abs
+    with_machine = network.answer(*inputs)
     machine = network.kernel(network.describe(*inputs))
     network.share = 0.0
-    without = network.answer(*inputs).abs
+    without = network.answer(*inputs)
     network.share = RECIPE.kernel.share
-    torch.testing.assert_close(with_machine, 0.8 * without + 0.2 * machine)
+    torch.testing.assert_close(with_machine.abs, 0.8 * without.abs + 0.2 * machine[:, :3])
+    torch.testing.assert_close(with_machine.grades[:, 0], 0.6 * without.grades[:, 0] + 0.4 * machine[:, 3])
+    torch.testing.assert_close(with_machine.grades[:, 1:], without.grades[:, 1:])
     assert (machine[0] - machine[1]).abs().max() > 0.1
 
 
