@@ -57,6 +57,20 @@ def test_predict_as_json_knows_roles(folder: Path) -> None:
     assert caption["abs_prob"] != mention["abs_prob"]
 
 
+def test_predict_is_told_alternative_text_and_caption(folder: Path) -> None:
+    def probabilities(*more: str) -> dict[str, float]:
+        said = run("predict", folder / "grey.png", "--text", "A grey thing.", "--role", "mention", "--json", *more)
+        found: dict[str, float] = json.loads(said.stdout)["abs_prob"]
+        return found
+
+    alone = probabilities()
+    assert probabilities("--alt", "A grey  wall.") != alone
+    assert probabilities("--caption", "A grey wall.") == probabilities("--alt", "A grey wall.")
+    refused = run("predict", folder / "grey.png", "--text", "A grey thing.", "--caption", "A wall.")
+    assert isinstance(refused.exception, UsageError)
+    assert "goes with --role mention" in str(refused.exception)
+
+
 def test_predict_names_a_file_that_is_missing_or_no_picture(folder: Path) -> None:
     missing = run("predict", folder / "none.png", "--text", "x")
     assert isinstance(missing.exception, UsageError)
@@ -85,6 +99,21 @@ def test_evaluate_prints_a_table(folder: Path) -> None:
     assert result.stdout.startswith("3 pairs: accuracy")
     assert "equal" in result.stdout
     assert result.stdout.splitlines()[-1] == "cmi: rank correlation with the labels not defined (3 pairs)"
+
+
+def test_evaluate_tells_the_model_what_documents_say(folder: Path) -> None:
+    article = """<html><body><article><h1>Walls</h1><figure id="f"><img src="grey.png" alt="A grey wall in sunlight.">
+        <figcaption>A grey thing.</figcaption></figure><p>See <a href="#f">the figure</a>.</p></article></body></html>"""
+    (folder / "walls.html").write_text(article)
+    line = {"text": "A wall is grey in sunlight.", "image": "grey.png", "abs": "equal"}
+    told = line | {"document": "walls.html", "figure": "f"}
+    (folder / "told.jsonl").write_text(json.dumps(told) + "\n" + json.dumps(line) + "\n")
+    said = run("evaluate", folder / "told.jsonl", "--json")
+    assert "alternative texts and captions: from the documents of 1 of 2 pairs" in said.stderr
+    alone = run("evaluate", folder / "told.jsonl", "--json", "--no-documents")
+    assert "alternative texts" not in alone.stderr
+    errors = [json.loads(one.stdout)["calibration_error"] for one in (said, alone)]
+    assert errors[0] != errors[1]
 
 
 def test_evaluate_says_what_is_wrong_with_labels(folder: Path) -> None:
