@@ -24,6 +24,8 @@ _PAIR_FACTS = TEXT_FACTS + 2 * len(TRAITS) + 1
 _SHORTEST = 3
 """Shorter words say nothing by being in text and figure both."""
 
+_NAMELESS = frozenset({"fig", "figure", "graphic", "image", "img", "picture", "table", "thumbnail"})
+
 
 class ReaderInputs(PairInputs):
     """Inputs of the reader."""
@@ -80,7 +82,14 @@ def describe_pair(text: str, role: Role, figure: FigureWords, *, told: bool = Fa
 def _told(text: str, role: Role, figure: FigureWords) -> str:
     """Alternative text and caption, but never the text once more: it would look like a figure that knows all of it."""
     caption = "" if role == "caption" else figure.caption
-    return " ".join(said for said in dict.fromkeys((figure.alt, caption)) if said != text)
+    alt = figure.alt if _describes(figure.alt) else ""
+    return " ".join(said for said in dict.fromkeys((alt, caption)) if said != text)
+
+
+def _describes(alt: str) -> bool:
+    """Whether an alternative text is one: many are names of files, or say "Figure 2"."""
+    words = {word for word in split_words(alt) if len(word) >= _SHORTEST and word.isalpha()}
+    return len(alt.split()) > 1 and len(words - _NAMELESS) > 1
 
 
 def _has_trait(word: str, number: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -22,7 +21,7 @@ from abs_index.enriching.labelling import Labeller, LabelSettings
 from abs_index.enriching.reading import UserDocument
 from abs_index.errors import MissingExtraError, UsageError
 from abs_index.labels import Role
-from abs_index.model.base import FigureWords, ImageFeatures, PairPredictions
+from abs_index.model.base import FigureWords
 from abs_index.recipe import CorpusSettings
 from tests.fakes import FakeModel, FakeReader, ReadingModel
 from tests.indexing.helpers import png
@@ -117,31 +116,13 @@ TOLD = replace(FIELDS, alt=("figures", "alt"))
 MENTION = Fields(FIELDS.image, ("figures", "text"), alt=("figures", "alt"), caption=FIELDS.text)
 
 
-class ListeningModel(FakeModel):
-    """Notes what it is told of each figure."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.heard: list[FigureWords] = []
-
-    def encode_pairs(
-        self,
-        features: ImageFeatures,
-        texts: Sequence[str],
-        roles: Sequence[Role],
-        figures: Sequence[FigureWords] | None = None,
-    ) -> PairPredictions:
-        self.heard += figures or ()
-        return super().encode_pairs(features, texts, roles)
-
-
 def test_model_is_told_what_documents_say_of_figures(images: Path) -> None:
     made = [
         {"path": "red.png", "text": "See 1.", "alt": "A  map", "caption": "Rivers"},
         {"path": "green.png", "text": "See 2.", "caption": "Roads"},
         {"path": "red.png", "text": "See 1.", "alt": "A plan", "caption": "Rivers"},
     ]
-    model = ListeningModel()
+    model = ReadingModel()
     elements = label(made, images, FakeReader(), model, MENTION, role="mention")
     assert model.heard == [
         FigureWords("reader saw 10 20", "A map", "Rivers"),

@@ -76,8 +76,6 @@ def test_words_are_on_figures_and_pairs_and_the_network_is_told(tmp_path: Path) 
     assert sorted(one.written for one in model.heard) == ["", "", "reader saw 10 20", "reader saw 10 20"]
     captions = [one.caption for one in model.heard]
     assert captions == ["Overview 0 of 1"] * 2 + ["Overview 1 of 1"] * 2, "as documents tell"
-        "as documents tell"
-    )
     assert (summary.changes.read, summary.changes.words) == (2, 4)
     assert "read figures" in summary.seconds
 

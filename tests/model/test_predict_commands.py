@@ -103,7 +103,7 @@ def test_evaluate_prints_a_table(folder: Path) -> None:
 
 def test_evaluate_tells_the_model_what_documents_say(folder: Path) -> None:
     article = """<html><body><article><h1>Walls</h1><figure id="f"><img src="grey.png" alt="A grey wall in sunlight.">
-        <figcaption>A grey thing.</figcaption></figure><p>See <a href="#f">the figure</a>.</p></article></body></html>"""
+        <figcaption>A grey thing.</figcaption></figure><p>See <a href="#f">it</a>.</p></article></body></html>"""
     (folder / "walls.html").write_text(article)
     line = {"text": "A wall is grey in sunlight.", "image": "grey.png", "abs": "equal"}
     told = line | {"document": "walls.html", "figure": "f"}

@@ -74,14 +74,19 @@ def test_facts_tell_what_alternative_text_and_caption_have_in_common_with_the_te
     nothing = tell(FigureWords())
     assert nothing == FIGURE_FACTS * [0.0]
     assert tell(FigureWords(alt="pump wheel")) == tell(FigureWords(caption="pump wheel")) != nothing
-    assert tell(FigureWords(alt="pump", caption="wheel")) == tell(FigureWords(alt="pump wheel"))
+    assert tell(FigureWords(alt="pump wheel", caption="12")) == tell(FigureWords(alt="pump wheel 12"))
 
 
 def test_nothing_is_told_twice() -> None:
     assert tell(FigureWords(alt="pump water", caption="wheel")) == tell(FigureWords(caption="wheel"))
-    assert tell(FigureWords(alt="wheel", caption="wheel")) == tell(FigureWords(alt="wheel"))
+    assert tell(FigureWords(alt="a red wheel", caption="a red wheel")) == tell(FigureWords(alt="a red wheel"))
     assert tell(FigureWords(caption="pump water")) == FIGURE_FACTS * [0.0]
     assert tell(FigureWords(caption="wheel"), "caption") == FIGURE_FACTS * [0.0], "the text is the caption"
+
+
+@pytest.mark.parametrize("alt", ["wheel-and-pump.png", "Figure 2", "Image of Figure 2", "Thumbnail", "pump", "12 34"])
+def test_an_alternative_text_that_describes_nothing_is_none(alt: str) -> None:
+    assert tell(FigureWords(alt=alt)) == FIGURE_FACTS * [0.0]
 
 
 def test_a_reader_that_is_told_neither_has_fewer_facts() -> None:
@@ -94,7 +99,7 @@ def test_a_reader_that_is_told_neither_has_fewer_facts() -> None:
 
 def test_facts_of_both_sources_stand_side_by_side() -> None:
     _, facts = TOLD.encode(
-        3 * ["pump water"], 3 * ["mention"], [FigureWords(), FigureWords("pump"), FigureWords(alt="pump")]
+        3 * ["pump water"], 3 * ["mention"], [FigureWords(), FigureWords("pump wheel"), FigureWords(alt="pump wheel")]
     )
     none, written, told = facts.tolist()
     assert len(none) == TOLD.facts == count_facts(told=True)
