@@ -143,7 +143,8 @@ class Cluster:
             process.kill()
 
     def wait(self, status: Status = "green", *, nodes: int | None = None, seconds: float = DEADLINE) -> None:
-        """Waits until `nodes` nodes (left out: those that run) are together and the health is at least `status`.
+        """Waits until `nodes` nodes (left out: those that run) are together, all that run answer, and the health is at
+        least `status`.
 
         Raises ElasticsearchError where a node that ran when this began ends, or the time is over.
         """
@@ -156,11 +157,15 @@ class Cluster:
         self._wait_for(f"/_cluster/health?{wanted}", watched, end)
 
     def _wait_for(self, path: str, watched: list[int], end: float) -> None:
+        left = list(watched)  # a node joins the others a moment before it answers by HTTP
         while True:
             self._require_alive(watched)
-            health = get_json(self.urls[watched[0]] + path, self.access, timeout=10)
+            health = get_json(self.urls[left[0]] + path, self.access, timeout=10)
             if health and not health["timed_out"]:
-                return
+                left.pop(0)
+                if not left:
+                    return
+                continue
             if time.monotonic() > end:
                 found = f"{health['number_of_nodes']} nodes, {health['status']}" if health else "no answer"
                 raise ElasticsearchError(f"{self._title} is not ready in time ({found}): see {self.nodes[0].log}")
