@@ -153,6 +153,11 @@ class ReaderSettings(Section):
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
 
+    @property
+    def missed(self) -> tuple[float, float]:
+        """`missed_figures` and `missed_told`."""
+        return self.missed_figures, self.missed_told
+
     @model_validator(mode="after")
     def _check_layers(self) -> Self:
         if self.encoder == "minilm" and (self.width != 384 or self.layers > 6):

@@ -169,7 +169,6 @@ def evaluate(
         abs-index evaluate labels.jsonl --root corpora/ --split test --figure-text --cache words/
     """
     from dataclasses import asdict
-    from functools import partial
 
     from abs_index.cli.labelled import read_told_labels
     from abs_index.model.load import load_model
@@ -182,8 +181,7 @@ def evaluate(
         draw=draw.value if draw else None,
         agreed=agreed,
     )
-    read = partial(read_told_labels, quiet=quiet) if documents else read_labels
-    pairs = read(labels, folder, chosen)
+    pairs = read_told_labels(labels, folder, chosen, quiet=quiet) if documents else read_labels(labels, folder, chosen)
     network = load_model(model, device=device.value)
     words = _read_figures(pairs, folder, cache, quiet) if figure_text else None
     with console.progress("evaluating", quiet=quiet) as advance:

@@ -19,7 +19,7 @@ import numpy as np
 
 from abs_index.corpus.document import Document, Figure, Reject
 from abs_index.corpus.images import decode_image
-from abs_index.corpus.pairs import Pair, caption_of, pair_document
+from abs_index.corpus.pairs import Pair, pair_document
 from abs_index.corpus.rejects import BAD_VECTOR, FIGURE_TEXT
 from abs_index.errors import RejectedError
 from abs_index.indexing.figure_texts import FigureTexts
@@ -311,13 +311,8 @@ def _encode_batch(pairs: list[tuple[LoadedFigure, Pair]], encode: PairEncoder) -
         np.stack([figure.context for figure in figures if figure.context is not None]),
     ).take([rows[id(figure)] for figure, _ in pairs])
     texts, roles = [pair.text.normalised for _, pair in pairs], [pair.role for _, pair in pairs]
-    words = [_figure_words(figure) for figure in figures]
+    words = [FigureWords.of(figure.record.figure, figure.record.figure_text or "") for figure in figures]
     return encode(features, texts, roles, [words[rows[id(figure)]] for figure, _ in pairs])
-
-
-def _figure_words(loaded: LoadedFigure) -> FigureWords:
-    figure = loaded.record.figure
-    return FigureWords(loaded.record.figure_text or "", figure.alt, caption_of(figure).normalised)
 
 
 def _join(parts: list[PairPredictions]) -> PairPredictions:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from abs_index.corpus.document import Figure
+from abs_index.corpus.pairs import caption_of
 from abs_index.labels import Role
 
 Floats = NDArray[np.float32]
@@ -60,6 +62,11 @@ class FigureWords:
     written: str = ""
     alt: str = ""
     caption: str = ""
+
+    @classmethod
+    def of(cls, figure: Figure, written: str = "") -> FigureWords:
+        """What a document tells of a figure, and the words that were read in its picture."""
+        return cls(written, figure.alt, caption_of(figure).normalised)
 
 
 @dataclass(frozen=True, slots=True)

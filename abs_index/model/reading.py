@@ -25,6 +25,7 @@ _SHORTEST = 3
 """Shorter words say nothing by being in text and figure both."""
 
 _NAMELESS = frozenset({"fig", "figure", "graphic", "image", "img", "picture", "table", "thumbnail"})
+"""Words that any figure could be called by."""
 
 
 class ReaderInputs(PairInputs):

@@ -60,7 +60,7 @@ class FineTuneTask:
     def __init__(self, network: Network, data: PairData, recipe: Recipe) -> None:
         self.network = network
         self._data, self._settings = data, recipe.training
-        self._missed = (recipe.reader.missed_figures, recipe.reader.missed_told) if recipe.reader else (0.0, 0.0)
+        self._missed = recipe.reader.missed if recipe.reader else (0.0, 0.0)
 
     def __len__(self) -> int:
         return len(self._data)

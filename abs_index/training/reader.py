@@ -201,7 +201,6 @@ def _fit_member(
 ) -> None:
     settings = reader_settings(recipe)
     optimizer = torch.optim.AdamW(_groups(member, recipe.training.weight_decay), settings.learning_rate, fused=True)
-    missed = (settings.missed_figures, settings.missed_told)
     training = Training(member, optimizer, recipe.model_dump_json())
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
@@ -219,7 +218,7 @@ def _fit_member(
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * factor
             context, words, states, facts = pairs.inputs(rows)
-            unread, untold = (torch.rand(len(rows)) < share for share in missed)
+            unread, untold = (torch.rand(len(rows)) < share for share in settings.missed)
             words, facts = network.hide(words, facts, unread, untold)
             said = member(network.look(context, words, states, facts))
             loss = pair_loss(said, pairs.data, rows, recipe.training)
@@ -264,11 +263,8 @@ def _describe(network: ReaderNetwork, pairs: ReadPairs, recipe: Recipe) -> Tenso
     """What kernel machine and sorter learn from; of some pairs as if nobody had read their figures, of some as if their
     documents told nothing."""
     generator = torch.Generator().manual_seed(recipe.training.seed)
-    settings = reader_settings(recipe)
-    unread, untold = (
-        torch.rand(len(pairs.data), generator=generator) < share
-        for share in (settings.missed_figures, settings.missed_told)
-    )
+    missed = reader_settings(recipe).missed
+    unread, untold = (torch.rand(len(pairs.data), generator=generator) < share for share in missed)
     parts = []
     for rows in torch.arange(len(pairs.data)).split(_CHUNK):
         context, words, states, facts = pairs.inputs(rows)

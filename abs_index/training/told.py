@@ -9,16 +9,11 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from abs_index.corpus.document import Document
-from abs_index.corpus.pairs import caption_of
 from abs_index.corpus.read import read_some
+from abs_index.model.base import FigureWords
 from abs_index.training.labelled import LabelledPair, leads_out
 
 Advance = Callable[[int, int], None]
-
-
-class _Told(NamedTuple):
-    alt: str
-    caption: str
 
 
 class _Place(NamedTuple):
@@ -28,7 +23,7 @@ class _Place(NamedTuple):
     path: str
 
 
-_OfDocument = Mapping[str, _Told]
+_OfDocument = Mapping[str, FigureWords]
 """By figure and, in a name that no id has, by the images of a figure."""
 
 
@@ -40,7 +35,8 @@ def tell_figures(
     The document is `document` below the folder `corpus` below `images`. Where it is not there, or has no such figure,
     and where a pair says `alt` or `caption` itself, the pair stays as it is. Nothing outside of `images` is read.
     """
-    places = sorted({place for pair in pairs if (place := _place(pair))})
+    of_pairs = [_place(pair) for pair in pairs]
+    places = sorted({place for place in of_pairs if place})
     known: dict[_Place, _OfDocument] = {}
     for folder, some in groupby(places, key=itemgetter(0)):
         names = [place.path for place in some]
@@ -48,7 +44,7 @@ def tell_figures(
             known[_Place(folder, document.path)] = _figures(document)
             if advance:
                 advance(len(known), len(places))
-    told = [_tell(pair, known) for pair in pairs]
+    told = [_tell(pair, known[place]) if place in known else pair for pair, place in zip(pairs, of_pairs, strict=True)]
     return told, sum(new is not old for new, old in zip(told, pairs, strict=True))
 
 
@@ -61,9 +57,9 @@ def _place(pair: LabelledPair) -> _Place | None:
 
 
 def _figures(document: Document) -> _OfDocument:
-    found: dict[str, _Told] = {}
+    found: dict[str, FigureWords] = {}
     for figure in document.figures:
-        told = _Told(figure.alt, caption_of(figure).normalised)
+        told = FigureWords.of(figure)
         for name in (figure.id, *map(_image_key, figure.images)):
             found.setdefault(name, told)
     return found
@@ -73,9 +69,7 @@ def _image_key(name: str) -> str:
     return f"image {PurePosixPath(name).name}"
 
 
-def _tell(pair: LabelledPair, known: Mapping[_Place, _OfDocument]) -> LabelledPair:
-    place = _place(pair)
-    figures = known.get(place, {}) if place else {}
+def _tell(pair: LabelledPair, figures: _OfDocument) -> LabelledPair:
     told = figures.get(pair.figure or "") or figures.get(_image_key(pair.image))
     if told is None:
         return pair
