@@ -254,7 +254,8 @@ def _records(
         ):
             embedded = encode.embed_images(loaded, clock.calls("image network", embed), size)
             predict = clock.calls("pair network", model.encode_pairs)
-            yield from encode.predict_pairs(embedded, predict, 2 * size, settings)
+            # Many at once: the network takes texts of like length together.
+            yield from encode.predict_pairs(embedded, predict, 8 * size, settings)
 
     return background(stages(), ahead=16, name="network")
 

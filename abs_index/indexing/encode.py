@@ -286,9 +286,9 @@ def _predict(
     pairs = [
         (draft.figures[owner], pair) for draft in drafts for owner, pair in zip(draft.owners, draft.pairs, strict=True)
     ]
-    predictions = _join(
-        [_encode_batch(pairs[start : start + batch_size], encode) for start in range(0, len(pairs), batch_size)]
-    )
+    calls = max(1, round(len(pairs) / batch_size))  # of about the same size: a small rest would take as long as a batch
+    size = max(1, -(-len(pairs) // calls))
+    predictions = _join([_encode_batch(pairs[start : start + size], encode) for start in range(0, len(pairs), size)])
     start = 0
     for item in ready:
         if isinstance(item, RefusedFile):

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+from openvino import opset13 as opset
 from PIL import Image
 
 from abs_index.errors import ModelError
 from abs_index.labels import ABS, KINDS, Role
 from abs_index.model.base import FigureWords, Floats, ImageFeatures, PairModel, PairPredictions, Pixels
-from abs_index.model.folder import IMAGE_GRAPH, PAIR_GRAPH, ModelFolder
+from abs_index.model.folder import IMAGE_GRAPH, PAIR_GRAPH, STATES, ModelFolder
 from abs_index.model.preprocess import make_square
 from abs_index.model.vocabulary import PAD
 from abs_index.model.weights import Weights, load_weights
 
 _IMAGE_BATCHES = (1, 8, 32)
 """The image network is compiled for fixed shapes, which run about a tenth faster; a batch is padded to the next."""
-_PAIR_BATCH = 64
+_PAIR_BATCH = 32
+"""Larger batches hold texts of lengths too different: padding is calculated too."""
 _LENGTH_STEP = 16
 """Texts are padded to multiples of this, so that few shapes occur: each new one costs OpenVINO time."""
 
@@ -37,9 +39,10 @@ class CpuModel(PairModel):
         self._options = _options(self._core, threads, precision)
         self._weights = load_weights(folder.weights)  # the graphs point into it as long as they live
         self._image_graph = _read_graph(self._core, folder, IMAGE_GRAPH, self._weights)
+        reading, answering = _cut_at_states(_read_graph(self._core, folder, PAIR_GRAPH, self._weights))
+        self._read = self._compile(reading, self._options) if reading else None
         # In bf16, the distances that the kernel machine compares would be lost in rounding.
-        exact = self._options | {"INFERENCE_PRECISION_HINT": "f32"}
-        self._pairs = self._compile(_read_graph(self._core, folder, PAIR_GRAPH, self._weights), exact)
+        self._answer = self._compile(answering, self._options | {"INFERENCE_PRECISION_HINT": "f32"})
         self._images: dict[int, Any] = {}
         self._context_dim = self._image_graph.output(1).partial_shape[1].get_length()
 
@@ -70,7 +73,8 @@ class CpuModel(PairModel):
         answers = tuple(np.empty((len(texts), *size), np.float32) for size in sizes)
         for rows, length in _batches_by_length(words):
             some = _cut(words[rows], min(length, self._inputs.longest))
-            said = self._pairs([features.context[rows], some, facts[rows]])
+            states = [self._read([some])[0]] if self._read else []
+            said = self._answer([features.context[rows], some, facts[rows], *states])
             for number, answer in enumerate(answers):
                 answer[rows] = said[number]
         return PairPredictions(*answers)
@@ -111,6 +115,21 @@ def _read_graph(core: Any, folder: ModelFolder, name: str, weights: Weights) -> 
         return core.read_model((folder.path / name).read_bytes(), openvino.Tensor(weights.buffer, shared_memory=True))
     except RuntimeError as error:
         raise ModelError(f"{folder.path / name}: not a graph that OpenVINO reads: {_first(error)}") from None
+
+
+def _cut_at_states(graph: Any) -> tuple[Any, Any]:
+    """A pair graph in two: what gives the states of words, and what answers from them, its last input. The first is
+    None where a graph has no states."""
+    results = {next(iter(place.names)): place.node for place in graph.outputs}
+    if STATES not in results:
+        return None, graph
+    states = results.pop(STATES).input_value(0)
+    inputs = [graph.input(name).node for name in ("context", "words", "facts")]
+    given = opset.parameter(states.partial_shape, states.element_type, name=STATES)
+    for user in states.get_target_inputs():
+        user.replace_source_output(given.output(0))
+    answering = openvino.Model(list(results.values()), [*inputs, given])
+    return openvino.Model([opset.result(states)], inputs[1:2]), answering
 
 
 def _batches_by_length(words: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.intp], int]]:

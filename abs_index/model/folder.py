@@ -31,6 +31,8 @@ FILES = ("model.safetensors", "image.xml", "pair.xml", "vocabulary.txt", "recipe
 WEIGHTS, IMAGE_GRAPH, PAIR_GRAPH, VOCABULARY, RECIPE = FILES
 CARD = "README.md"
 """What it says of itself to people; a model can be without."""
+STATES = "states"
+"""Output of the pair graph of a reader that a runtime may cut it at: what was read, float32 (N, L, width)."""
 FORMAT = "abs-index-model-2"
 """In the metadata of the weights; another number is another, unreadable layout."""
 

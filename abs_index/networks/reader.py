@@ -135,6 +135,12 @@ class ReaderNetwork(nn.Module):
         """Pair embeddings (N, E) of unit length, probabilities of `abs` (N, 3) and `kind` (N, 11), and `cmi` (N,)."""
         return finish(self.answer(context, words, facts), self.embedding, self.sharpness)
 
+    def forward_and_states(self, context: Tensor, words: Tensor, facts: Tensor) -> tuple[Tensor, ...]:
+        """The same, and behind it what `read` gives, for runtimes that read less exactly than they answer."""
+        states = self.read(words)
+        said = self.answer_read(context, words, states, facts)
+        return *finish(said, self.embedding, self.sharpness), states
+
     def answer(self, context: Tensor, words: Tensor, facts: Tensor) -> PairOutput:
         """Raw answers; `words` int (N, L) as from `ReaderInputs`, `facts` float (N, F)."""
         return self.answer_read(context, words, self.read(words), facts)

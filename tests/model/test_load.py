@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 from PIL import Image
 
@@ -151,6 +152,23 @@ def test_bfloat16_keeps_labels_and_vectors(model: PairModel) -> None:
     pixels = pictures(model, 4)
     exact, rounded = model.encode_images(pixels), lower.encode_images(pixels)
     assert (np.sum(exact.embedding * rounded.embedding, axis=1) > 0.99).all()
+
+
+def test_only_what_reads_and_what_sees_is_calculated_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel machine compares small distances."""
+    compile_model, compiled = openvino.Core.compile_model, []
+
+    def note(core: openvino.Core, graph: openvino.Model, device: str, options: dict[str, object]) -> object:
+        outputs = {name for place in graph.outputs for name in place.names}
+        compiled.append((options["INFERENCE_PRECISION_HINT"], "abs" in outputs, len(graph.inputs)))
+        return compile_model(core, graph, device, options)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", note)
+    reader = CpuModel(open_folder(find_model("default")), 1, "bf16")
+    reader.encode_images(pictures(reader, 1))
+    CpuModel(open_folder(find_model("fast")), 1, "bf16")
+    reading, answering, seeing, whole = ("bf16", False, 1), ("f32", True, 4), ("bf16", False, 1), ("f32", True, 3)
+    assert compiled == [reading, answering, seeing, whole]
 
 
 def test_torch_is_not_imported_to_learn_that_there_is_no_gpu() -> None:
