@@ -36,18 +36,22 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="name or folder; may be repeated; left out: default, fast")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--copies", type=int, default=6, help="of the sample corpus")
+    parser.add_argument("--precision", choices=["f32", "bf16"], help="left out: what the processor calculates fastest")
     parser.add_argument("--json", action="store_true", help="one line for machines")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = measure(options.model or ["default", "fast"], options.rounds, options.copies, Path(folder))
+        names = options.model or ["default", "fast"]
+        result = measure(names, options.rounds, options.copies, options.precision, Path(folder))
     print(json.dumps(result) if options.json else _table(result))
 
 
-def measure(names: list[str], rounds: int, copies: int, folder: Path) -> dict[str, Any]:
+def measure(names: list[str], rounds: int, copies: int, precision: str | None, folder: Path) -> dict[str, Any]:
     """Builds with each model in turn, and gives what is printed."""
     corpus = write_copies(folder / "corpus", copies)
     _write_paper(folder / "paper")
-    models = {name: CpuModel(open_folder(find_model(name))) for name in [*names, str(folder / "paper")]}
+    models = {
+        name: CpuModel(open_folder(find_model(name)), precision=precision) for name in [*names, str(folder / "paper")]
+    }
     rates: dict[str, list[float]] = defaultdict(list)
     # In the first round networks are compiled: it is not counted.
     for number in range(rounds + 1):
