@@ -268,6 +268,11 @@ class Recipe(Section):
         return image.summary_dim + image.region_dim * image.grid**2 + image.kinds_dim
 
     @property
+    def told(self) -> bool:
+        """Whether its pair network is told what documents tell of figures."""
+        return bool(self.reader and self.reader.told)
+
+    @property
     def pair_dim(self) -> int:
         """Length of the pair embedding."""
         if self.paper:

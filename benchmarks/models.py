@@ -26,7 +26,6 @@ from abs_index.corpus.figure_text import RapidReader
 from abs_index.model.base import ImageFeatures, PairModel
 from abs_index.model.cpu import CpuModel
 from abs_index.model.folder import find_model, open_folder
-from abs_index.recipe import FigureTextSettings
 from abs_index.sample.axes import Axes, Scale
 from abs_index.sample.canvas import SERIES, Canvas
 from abs_index.training.evaluation import predict_known, prepare_images, score
@@ -66,7 +65,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     names = sorted({pair.image for pair in pairs})
     words = None
     if options.figure_text:
-        words = read_figure_words(RapidReader(FigureTextSettings()), names, options.root, options.cache)
+        words = read_figure_words(RapidReader(), names, options.root, options.cache)
     bare = _load(BARE, options.threads)
     rows = []
     for name in options.model or ("fast", "default"):

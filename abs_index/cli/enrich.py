@@ -176,9 +176,8 @@ def enrich(
 
 def _reader() -> FigureReader:
     from abs_index.corpus.figure_text import RapidReader
-    from abs_index.recipe import FigureTextSettings
 
-    return RapidReader(FigureTextSettings())
+    return RapidReader()
 
 
 def _exit_code(summary: EnrichSummary, dead_letters: Path, *, strict: bool) -> int:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from abs_index.cli import console
 
 if TYPE_CHECKING:
+    from abs_index.recipe import Recipe
     from abs_index.training.labelled import LabelledPair, Selection
+
+
+def read_labels_for(recipe: Recipe, labels: Path, images: Path, *, quiet: bool = False) -> list[LabelledPair]:
+    """All pairs of a file, with what their documents tell of the figures where the recipe's network is told of it.
+    Raises LabelsError."""
+    from abs_index.training.labelled import read_labels
+
+    return read_told_labels(labels, images, quiet=quiet) if recipe.told else read_labels(labels, images)
 
 
 def read_told_labels(

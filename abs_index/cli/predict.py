@@ -115,9 +115,8 @@ def predict(
 
 def _read_words(content: bytes) -> str:
     from abs_index.corpus.figure_text import RapidReader, decode_for_reading
-    from abs_index.recipe import FigureTextSettings
 
-    return RapidReader(FigureTextSettings()).read(decode_for_reading(content))
+    return RapidReader().read(decode_for_reading(content))
 
 
 def evaluate(
@@ -194,12 +193,11 @@ def evaluate(
 
 def _read_figures(pairs: Sequence[LabelledPair], folder: Path, cache: Path | None, quiet: bool) -> dict[str, str]:
     from abs_index.corpus.figure_text import RapidReader
-    from abs_index.recipe import FigureTextSettings
     from abs_index.training.figure_words import read_figure_words
 
     with console.progress("reading words in figures", unit="images", quiet=quiet) as advance:
         names = sorted({pair.image for pair in pairs})
-        return read_figure_words(RapidReader(FigureTextSettings()), names, folder, cache, advance)
+        return read_figure_words(RapidReader(), names, folder, cache, advance)
 
 
 def print_evaluation(result: Evaluation) -> None:

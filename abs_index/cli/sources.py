@@ -76,12 +76,12 @@ def sources(
     with training_extra():
         from abs_index.training.sources import SourcesProgress, score_sources
         from abs_index.training.train import Progress
-    from abs_index.cli.labelled import read_told_labels
+    from abs_index.cli.labelled import read_labels_for
     from abs_index.recipe import load_recipe
 
     settings = load_recipe(recipe)
     root = images or labels.parent
-    pairs = read_told_labels(labels, root, quiet=quiet)
+    pairs = read_labels_for(settings, labels, root, quiet=quiet)
     note = console.stderr()
 
     def tell(line: str) -> None:

@@ -84,13 +84,13 @@ def train(
     with training_extra():
         from abs_index.training.train import Progress, train_model
         from abs_index.training.training_folder import check_writable
-    from abs_index.cli.labelled import read_told_labels
+    from abs_index.cli.labelled import read_labels_for
     from abs_index.recipe import load_recipe
 
     settings = load_recipe(recipe)
     check_writable(output)
     root = images or labels.parent
-    pairs = read_told_labels(labels, root, quiet=quiet)
+    pairs = read_labels_for(settings, labels, root, quiet=quiet)
     note = console.stderr()
     bars = console.two_bars(("reading images", "images"), ("reading words in figures", "images"), quiet=quiet)
     how = _GO_ON if cache else "no model was written; with --cache, what was done is kept"
@@ -218,10 +218,9 @@ def classifier(
         from abs_index.training.steps import StepProgress
     from abs_index.cli.labelled import read_told_labels
     from abs_index.corpus.figure_text import RapidReader
-    from abs_index.recipe import FigureTextSettings
 
     pairs = read_told_labels(labels, root, quiet=quiet)
-    reader = RapidReader(FigureTextSettings()) if figure_text else None
+    reader = RapidReader() if figure_text else None
     settings = FineTuning(epochs, learning_rate, batch_size, validation, seed)
     bars = console.two_bars(("reading", "images"), ("training", "steps"), quiet=quiet)
     with console.resumable(_GO_ON), bars as (read, advance):

@@ -94,8 +94,9 @@ def decode_for_reading(content: bytes, *, settings: CorpusSettings = _LIMITS) ->
 class RapidReader:
     """PP-OCR by the package `rapidocr`, on one thread a call."""
 
-    def __init__(self, settings: FigureTextSettings) -> None:
+    def __init__(self, settings: FigureTextSettings | None = None) -> None:
         """Loads the networks. Raises MissingExtraError where the packages are not installed."""
+        settings = settings or FigureTextSettings()
         self.name = f"rapidocr {_VERSION} {settings.detection_side} {settings.min_score:g}"
         self._min_score = settings.min_score
         self._engine, self._failures = _load_engine(settings.detection_side)

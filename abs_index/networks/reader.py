@@ -205,6 +205,11 @@ class ReaderNetwork(nn.Module):
         read, told = (place < 0) & (place >= -FIGURE_FACTS), place >= 0
         return words, facts.masked_fill((unread[:, None] & read) | (untold[:, None] & told), 0)
 
+    def hide_all(self, words: Tensor, facts: Tensor, *, read: bool, told: bool) -> tuple[Tensor, Tensor]:
+        """Likewise for all pairs: as if no figure was read, where not `read`, and as if nothing was told of any."""
+        unread, untold = (torch.full((len(words),), not given, device=words.device) for given in (read, told))
+        return self.hide(words, facts, unread, untold)
+
     def _parts(self, words: Tensor) -> Tensor:
         """Which part each word is of, int (N, L): 0 the text, 1 the words in the figure, behind the second start."""
         return ((words == self.start).int().cumsum(1) - 1).clamp(0, 1)

@@ -95,6 +95,8 @@ def predict_known(
     words: Mapping[str, str] | None = None,
 ) -> PairPredictions:
     """Predictions in the order of the pairs, where features are known; `rows` says where in them each image is."""
+    # Texts of like length go to the model together, so that few are padded to a long one.
+    order = np.argsort([len(pair.text) for pair in pairs], kind="stable")
     answers = [
         model.encode_pairs(
             features.take([rows[pair.image] for pair in some]),
@@ -102,9 +104,9 @@ def predict_known(
             [pair.role for pair in some],
             figure_words(some, words),
         )
-        for some in _batches(pairs, 8 * _BATCH)
+        for some in _batches([pairs[row] for row in order], 8 * _BATCH)
     ]
-    return PairPredictions.join(answers)
+    return PairPredictions.join(answers).take(np.argsort(order))
 
 
 def encode_files(model: PairModel, names: Sequence[str], images: Path, advance: Advance | None = None) -> ImageFeatures:

@@ -112,8 +112,7 @@ def raw_answers(network: Network, data: PairData, read: bool = True, told: bool 
     for rows in order.split(_CHUNK):
         context, words, facts = data.inputs(rows)
         if isinstance(network, ReaderNetwork):
-            unread, untold = (torch.full((len(rows),), not given) for given in (read, told))
-            words, facts = network.hide(words, facts, unread, untold)
+            words, facts = network.hide_all(words, facts, read=read, told=told)
         parts.append(network.answer(context, words, facts))
     place = order.argsort()
     return PairOutput(*(torch.cat([getattr(part, one.name) for part in parts])[place] for one in fields(PairOutput)))

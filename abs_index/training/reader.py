@@ -250,8 +250,7 @@ def answer_pairs(
     parts: list[PairOutput] = []
     for rows in chosen[order].split(_CHUNK):
         context, words, states, facts = pairs.inputs(rows)
-        unread, untold = (torch.full((len(rows),), not given) for given in (read, told))
-        words, facts = network.hide(words, facts, unread, untold)
+        words, facts = network.hide_all(words, facts, read=read, told=told)
         parts.append(network.answer_read(context, words, states, facts))
     place = order.argsort()
     whole = (torch.cat([getattr(part, name) for part in parts])[place] for name in ("abs", "kind", "grades", "joint"))

@@ -292,8 +292,9 @@ class _Run:
         seen = [pair for pair in validation if not _differs(pair)]
         answers = []
         for words in [None] if known.words is None else [known.words, None]:
-            said = _predict(model, unseen, features, known.rows, words)
-            accuracy = score(_predict(model, seen, features, known.rows, words), seen).accuracy if seen else None
+            said = predict_known(model, unseen, features, known.rows, words)
+            told = predict_known(model, seen, features, known.rows, words) if seen else None
+            accuracy = score(told, seen).accuracy if told else None
             answers.append(_Answers.of(words is not None, said, accuracy))
         hardware = describe_hardware(torch.device("cpu"))
         return _Note(self.fingerprint, self.labels, part, len(training), hardware, tuple(answers))
@@ -304,19 +305,6 @@ def _in_memory(recipe: Recipe, made: TrainedNetworks, known: KnownImages) -> tup
     info = ModelInfo(recipe.name, "", recipe.image_size, recipe.image_dim, recipe.pair_dim)
     model = NetworkModel(recipe, info, make_inputs(recipe, made.words), (made.image, made.pair), "cpu")
     return model, ImageFeatures(*(one.numpy() for one in project(made.image, known.features)))
-
-
-def _predict(
-    model: PairModel,
-    pairs: Sequence[LabelledPair],
-    features: ImageFeatures,
-    rows: Mapping[str, int],
-    words: Mapping[str, str] | None,
-) -> PairPredictions:
-    """Predictions in the order of the pairs; short texts together, so that few are padded to a long one."""
-    order = np.argsort([len(pair.text) for pair in pairs], kind="stable")
-    said = predict_known(model, [pairs[row] for row in order], features, rows, words)
-    return said.take(np.argsort(order))
 
 
 def _collect(run: _Run, notes: Sequence[_Note], sources: Sequence[str], folds: int | None) -> SourcesResult:
