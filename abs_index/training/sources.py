@@ -28,7 +28,7 @@ from abs_index.training.labelled import LabelledPair, training_pairs
 from abs_index.training.notes import format_note, read_notes
 from abs_index.training.run_notes import describe_hardware
 from abs_index.training.train import KnownImages, Progress, TrainedNetworks, look_at_images, project, train_networks
-from abs_index.training.training_folder import file_digest, identify, locked_folder
+from abs_index.training.training_folder import identify, identify_pairs, locked_folder
 
 NOTES, RESULT = "sources.jsonl", "sources.json"
 
@@ -257,8 +257,7 @@ class _Run:
         pairs = [pair for some in by_source.values() for pair in some]
         self._names = sorted({pair.image for pair in pairs})
         self.fingerprint = identify(format_recipe(recipe))
-        contents = [file_digest(images / name) for name in self._names]
-        self.labels = identify(*(pair.model_dump_json() for pair in pairs), *contents)
+        self.labels = identify_pairs(pairs, images)
 
     def train_missing(self, parts: Sequence[tuple[str, ...]]) -> list[_Note]:
         """The notes of all parts, those first made that are not there. Raises ModelError where none can be written."""

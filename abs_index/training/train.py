@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
 from abs_index.networks.reader import ReaderNetwork
-from abs_index.recipe import Recipe
+from abs_index.recipe import Recipe, format_recipe
 from abs_index.training.calibration import fit_sharpness, mean_answers
 from abs_index.training.features import RawFeatures, image_features
 from abs_index.training.figure_words import read_figure_words
@@ -25,6 +26,7 @@ from abs_index.training.kernel import fit_kernel, fit_rarity
 from abs_index.training.labelled import LabelledPair, training_pairs
 from abs_index.training.projections import fit_image_projections, set_components
 from abs_index.training.reader import Pictures, train_reader
+from abs_index.training.training_folder import identify, identify_pairs
 from abs_index.training.words import build_words
 
 Advance = Callable[[int, int], None]
@@ -51,7 +53,8 @@ def train_model(
     """Trains on the pairs of split `train`, calibrates on `validation` (where there are any), writes the folder.
 
     `cache` is a folder that keeps the features of the images and the words in them for the next training; with a
-    reader, also where that training stands, so that it goes on after it was stopped. Test pairs are never looked at.
+    reader, also where this training stands until the model is written, so that it goes on after it was stopped. Test
+    pairs are never looked at.
     Raises RecipeError for a recipe of the paper's network, LabelsError where there is nothing to train on, ModelError
     where `output` cannot be written, MissingExtraError where packages that the recipe needs are not installed.
     """
@@ -60,8 +63,12 @@ def train_model(
     validation = [pair for pair in pairs if pair.split == "validation"]
     names = sorted({pair.image for pair in [*training, *validation]})
     known = look_at_images(recipe, names, images, cache, tell)
-    made = train_networks(recipe, training, validation, known, cache, tell.epochs)
+    key = identify(format_recipe(recipe), identify_pairs([*training, *validation], images))
+    folder = cache / f"training-{key}" if cache and recipe.reader else None
+    made = train_networks(recipe, training, validation, known, folder, tell.epochs)
     export_model(recipe, made.image, made.pair, made.words, output)
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

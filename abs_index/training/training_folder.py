@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +15,7 @@ from abs_index.errors import ModelError, UsageError
 from abs_index.networks.paper.image import ImageDecoder, ImageEncoder
 from abs_index.recipe import Recipe, format_recipe
 from abs_index.training.checkpoint import replace_durably
+from abs_index.training.labelled import LabelledPair
 
 RECIPE, LOCK = "recipe.toml", "lock"
 
@@ -78,6 +79,16 @@ def identify(*parts: str | bytes) -> str:
         content = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
         digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
+
+
+def identify_pairs(pairs: Iterable[LabelledPair], images: Path) -> str:
+    """32 hexadecimal digits for labelled pairs, in their order, and the pictures of them below `images`.
+
+    Raises ModelError for a picture that cannot be read.
+    """
+    pairs = list(pairs)
+    pictures = sorted({pair.image for pair in pairs})
+    return identify(*(pair.model_dump_json() for pair in pairs), *(file_digest(images / name) for name in pictures))
 
 
 def file_digest(path: Path) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from torch import Tensor
 
 from abs_index.errors import LabelsError, ModelError
 from abs_index.labels import ABS, KINDS
@@ -16,7 +17,15 @@ from abs_index.networks.export import export_model
 from abs_index.networks.image import ImageNetwork
 from abs_index.networks.pair import PairNetwork
 from abs_index.networks.runtime import TorchModel
-from abs_index.recipe import ImageSettings, KernelSettings, PairSettings, Recipe, TextSettings, TrainingSettings
+from abs_index.recipe import (
+    ImageSettings,
+    KernelSettings,
+    PairSettings,
+    ReaderSettings,
+    Recipe,
+    TextSettings,
+    TrainingSettings,
+)
 from abs_index.training.labelled import LabelledPair
 from abs_index.training.train import Progress, train_model
 
@@ -134,6 +143,54 @@ def test_the_same_seed_gives_the_same_members(trained: Trained, monkeypatch: pyt
     for _ in range(2):
         train_model(short, trained.pairs, images, images / "unused", cache=images / "cache", progress=progress)
     assert again[:2] == again[2:]
+
+
+def test_a_cache_may_be_shared_by_trainings_with_other_recipes_and_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader keeps there where its training stands, and goes on only with its own."""
+
+    class NoWords:
+        name = "none"
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def read(self, image: Image.Image) -> str:
+            return ""
+
+    made: list[Tensor] = []
+    monkeypatch.setattr("abs_index.training.train.RapidReader", NoWords)
+    monkeypatch.setattr(
+        "abs_index.training.train.export_model",
+        lambda recipe, image, pair, words, output: made.append(pair.members[0].joint[2].weight.clone()),
+    )
+    reader = ReaderSettings(
+        encoder="random", width=32, layers=1, members=1, word_dim=8, hidden_dim=8, epochs=3, learning_rate=0.02
+    )
+    recipe = Recipe(name="tiny", image=RECIPE.image, reader=reader)
+    wider = recipe.model_copy(update={"reader": reader.model_copy(update={"hidden_dim": 16})})
+    pairs = draw_pairs(tmp_path)
+    others = [pair.model_copy(update={"abs": ABS[(ABS.index(pair.abs) + 1) % 3]}) for pair in pairs]
+    cache, epochs = tmp_path / "cache", []
+
+    def stop(epoch: int, epochs: int, loss: float) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    def note(epoch: int, of: int, loss: float) -> None:
+        epochs.append(epoch)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_model(recipe, pairs, tmp_path, tmp_path / "a", cache=cache, progress=Progress(epochs=stop))
+    for some, labels in ((recipe, others), (wider, pairs), (recipe, pairs)):
+        train_model(some, labels, tmp_path, tmp_path / "a", cache=cache, progress=Progress(epochs=note))
+        train_model(some, labels, tmp_path, tmp_path / "b")
+    assert epochs == [1, 2, 3, 1, 2, 3, 3]
+    for cached, alone in zip(made[::2], made[1::2], strict=True):
+        torch.testing.assert_close(cached, alone, atol=1e-3, rtol=0)
+    assert (made[0] - made[4]).abs().max() > 1e-2, "other labels give other weights"
+    assert not list(cache.glob("training-*")), "what is finished is not kept"
 
 
 def test_a_model_that_cannot_be_written_is_said(trained: Trained) -> None:
