@@ -45,7 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("labels", type=Path)
     parser.add_argument("--root", type=Path, required=True, help="folder that the image paths start from")
-    parser.add_argument("--model", action="append", help="name or folder; may be repeated; left out: fast, default")
+    parser.add_argument(
+        "--model", action="append", help="name or folder, or LABEL=FOLDER; may be repeated; left out: fast, default"
+    )
     parser.add_argument("--split", default="test", choices=["validation", "test"], help="left out: test")
     parser.add_argument("--figure-text", action="store_true", help="with the words in the figures too")
     parser.add_argument("--cache", type=Path, help="keeps the words in the figures")
@@ -69,13 +71,15 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         words = read_figure_words(RapidReader(), names, options.root, options.cache)
     bare = _load(BARE, options.threads)
     rows = []
-    for name in options.model or ("fast", "default"):
+    for said in options.model or ("fast", "default"):
+        label, _, name = said.rpartition("=")
         model = _load(name, options.threads)
         pixels = list(prepare_images(names, options.root, model.preprocess, model.info.image_size))
         reads = words is not None and open_folder(find_model(name)).recipe.reader is not None
         for read in (None, words) if reads else (None,):
             found = _judge(model, bare, pairs, names, pixels, read, options.rounds)
-            rows.append({"model": model.info.name + (" + words" if read else ""), "mb": _megabytes(name)} | found)
+            shown = (label or model.info.name) + (" + words" if read else "")
+            rows.append({"model": shown, "mb": _megabytes(name)} | found)
     return rows
 
 
@@ -134,10 +138,17 @@ def draw(rows: Sequence[Mapping[str, Any]], split: str, path: Path) -> None:
         for row in rows:
             axes.dots([row["ratio_to_bare"]], [row[name]["accuracy"]], colour, 6)
             if name == "active":
-                side = "rm" if row["ratio_to_bare"] > 0.6 else "lm"
+                side = "lm" if _right_is_free(row, rows) else "rm"
                 axes.note(row["ratio_to_bare"], row[name]["accuracy"], f"   {row['model']}   ", size=12, anchor=side)
         axes.note(0.75, high - 0.01 * (2 if name == "random" else 1), f"{name} draw", colour, size=12)
     canvas.finish().save(path)
+
+
+def _right_is_free(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a name can stand to the right of a dot of the active draw: within the plot, and on no other dot."""
+    left, height = row["ratio_to_bare"], row["active"]["accuracy"]
+    dots = [(one["ratio_to_bare"], one[draw]["accuracy"]) for one in rows for draw in ("active", "random")]
+    return left < 0.6 and not any(0 < x - left < 0.15 and abs(y - height) < 0.006 for x, y in dots)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
