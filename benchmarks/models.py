@@ -128,7 +128,7 @@ def draw(rows: Sequence[Mapping[str, Any]], split: str, path: Path) -> None:
     """Accuracy over speed, a dot a model and draw."""
     canvas = Canvas(760, 460)
     accuracies = [row[name]["accuracy"] for row in rows for name in ("active", "random")]
-    low, high = math.floor(50 * min(accuracies)) / 50, math.ceil(50 * max(accuracies)) / 50
+    low, high = math.floor(50 * min(accuracies) - 0.2) / 50, math.ceil(50 * max(accuracies) + 0.2) / 50
     axes = Axes(
         canvas,
         Scale(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1], "figures a second, as a share of the bare lite0 network"),

@@ -39,7 +39,10 @@ class CpuModel(PairModel):
         self._options = _options(self._core, threads, precision)
         self._weights = load_weights(folder.weights)  # the graphs point into it as long as they live
         self._image_graph = _read_graph(self._core, folder, IMAGE_GRAPH, self._weights)
-        reading, answering = _cut_at_states(_read_graph(self._core, folder, PAIR_GRAPH, self._weights))
+        try:
+            reading, answering = _cut_at_states(_read_graph(self._core, folder, PAIR_GRAPH, self._weights))
+        except RuntimeError as error:
+            raise ModelError(f"{folder.path / PAIR_GRAPH}: not the graph of a pair network: {_first(error)}") from None
         self._read = self._compile(reading, self._options) if reading else None
         # In bf16, the distances that the kernel machine compares would be lost in rounding.
         self._answer = self._compile(answering, self._options | {"INFERENCE_PRECISION_HINT": "f32"})
@@ -120,7 +123,7 @@ def _read_graph(core: Any, folder: ModelFolder, name: str, weights: Weights) -> 
 def _cut_at_states(graph: Any) -> tuple[Any, Any]:
     """A pair graph in two: what gives the states of words, and what answers from them, its last input. The first is
     None where a graph has no states."""
-    results = {next(iter(place.names)): place.node for place in graph.outputs}
+    results = {place.any_name: place.node for place in graph.outputs}
     if STATES not in results:
         return None, graph
     states = results.pop(STATES).input_value(0)
