@@ -63,8 +63,10 @@ def train_model(
     validation = [pair for pair in pairs if pair.split == "validation"]
     names = sorted({pair.image for pair in [*training, *validation]})
     known = look_at_images(recipe, names, images, cache, tell)
-    key = identify(format_recipe(recipe), identify_pairs([*training, *validation], images))
-    folder = cache / f"training-{key}" if cache and recipe.reader else None
+    folder = None
+    if cache and recipe.reader:
+        key = identify(format_recipe(recipe), identify_pairs([*training, *validation], images))
+        folder = cache / f"training-{key}"
     made = train_networks(recipe, training, validation, known, folder, tell.epochs)
     export_model(recipe, made.image, made.pair, made.words, output)
     if folder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -81,12 +81,11 @@ def identify(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def identify_pairs(pairs: Iterable[LabelledPair], images: Path) -> str:
+def identify_pairs(pairs: Sequence[LabelledPair], images: Path) -> str:
     """32 hexadecimal digits for labelled pairs, in their order, and the pictures of them below `images`.
 
     Raises ModelError for a picture that cannot be read.
     """
-    pairs = list(pairs)
     pictures = sorted({pair.image for pair in pairs})
     return identify(*(pair.model_dump_json() for pair in pairs), *(file_digest(images / name) for name in pictures))
 
