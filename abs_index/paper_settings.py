@@ -32,6 +32,9 @@ class PaperTextSettings(Section):
 
     vectors: str = "train"
     """Word vectors. `train`: learnt by fastText from the texts of the corpus; else a file (.vec or .bin)."""
+    centre_vectors: bool = False
+    """Whether the mean vector of the corpus' running words is taken away from all. It makes up most of each vector of
+    fastText (as of others: Mu, Viswanath 2018), and a decoder of words can learn it and little else."""
     vocabulary: int = Field(default=25_000, ge=1)
     """The most frequent words of the corpus; all others are read as `<unk>`."""
     word_dim: int = Field(default=300, ge=1, le=2000)

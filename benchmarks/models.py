@@ -110,7 +110,7 @@ def _judge(
         "pairs_per_figure": round(len(pairs) / len(names), 2),
     }
     for draw_name in ("active", "random"):
-        chosen = [row for row, pair in enumerate(pairs) if pair.draw == draw_name and pair.second in (None, pair.abs)]
+        chosen = [row for row, pair in enumerate(pairs) if pair.draw == draw_name and not pair.contested]
         result = score(said.take(chosen), [pairs[row] for row in chosen])
         found[draw_name] = {
             "n": result.n,

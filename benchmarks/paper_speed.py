@@ -2,10 +2,11 @@
 
     python benchmarks/paper_speed.py
     python benchmarks/paper_speed.py --model fast --rounds 3 --json
+    python benchmarks/paper_speed.py --corpus articles/
 
-Needs the extra [train]. The network of recipe `paper` has its full size and vocabulary, and any weights and words: how
-long it takes does not hang on them. Both models build the sample corpus, in copies that all differ, in turns, on the
-runtime for CPUs; reported are medians.
+Needs the extra [train]. The network of recipe `paper` has its full size and vocabulary, and any weights and words: its
+time does not hang on them. The models build the sample corpus, in copies that all differ, or corpora that are given,
+in turns, on the runtime for CPUs; reported are medians.
 """
 
 from __future__ import annotations
@@ -36,18 +37,19 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="name or folder; may be repeated; left out: default, fast")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--copies", type=int, default=6, help="of the sample corpus")
+    parser.add_argument("--corpus", action="append", type=Path, help="instead of the sample corpus; may be repeated")
     parser.add_argument("--precision", choices=["f32", "bf16"], help="left out: what the processor calculates fastest")
     parser.add_argument("--json", action="store_true", help="one line for machines")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         names = options.model or ["default", "fast"]
-        result = measure(names, options.rounds, options.copies, options.precision, Path(folder))
+        corpora = options.corpus or [write_copies(Path(folder) / "corpus", options.copies)]
+        result = measure(names, options.rounds, corpora, options.precision, Path(folder))
     print(json.dumps(result) if options.json else _table(result))
 
 
-def measure(names: list[str], rounds: int, copies: int, precision: str | None, folder: Path) -> dict[str, Any]:
+def measure(names: list[str], rounds: int, corpora: list[Path], precision: str | None, folder: Path) -> dict[str, Any]:
     """Builds with each model in turn, and gives what is printed."""
-    corpus = write_copies(folder / "corpus", copies)
     _write_paper(folder / "paper")
     models = {
         name: CpuModel(open_folder(find_model(name)), precision=precision) for name in [*names, str(folder / "paper")]
@@ -56,7 +58,7 @@ def measure(names: list[str], rounds: int, copies: int, precision: str | None, f
     # In the first round networks are compiled: it is not counted.
     for number in range(rounds + 1):
         for name, model in models.items():
-            summary = build_index([corpus], folder / f"{Path(name).name}-{number}", model)
+            summary = build_index(corpora, folder / f"{Path(name).name}-{number}", model)
             if number:
                 rates[Path(name).name].append(summary.images_per_second)
     paper = statistics.median(rates["paper"])

@@ -12,6 +12,7 @@ from abs_index.cli.options import (
     Device,
     DeviceOption,
     ElasticsearchRequired,
+    FigureTextOption,
     InsecureOption,
     JsonOption,
     QuietOption,
@@ -92,13 +93,7 @@ def enrich(
     vectors: Annotated[
         bool, typer.Option("--vectors", help="Write the embeddings too, for searches by nearest neighbours.")
     ] = False,
-    figure_text: Annotated[
-        bool,
-        typer.Option(
-            "--figure-text/--no-figure-text",
-            help="Read the words in the images first; needs the extra [figure-text].",
-        ),
-    ] = False,
+    figure_text: FigureTextOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
     model: ModelOption = "default",
     device: DeviceOption = Device.AUTO,

@@ -76,11 +76,18 @@ class CpuModel(PairModel):
         answers = tuple(np.empty((len(texts), *size), np.float32) for size in sizes)
         for rows, length in _batches_by_length(words):
             some = _cut(words[rows], min(length, self._inputs.longest))
-            states = [self._read([some])[0]] if self._read else []
-            said = self._answer([features.context[rows], some, facts[rows], *states])
+            said = self._answer([features.context[rows], some, facts[rows], *self._states(some)])
             for number, answer in enumerate(answers):
                 answer[rows] = said[number]
         return PairPredictions(*answers)
+
+    def _states(self, words: NDArray[np.int32]) -> list[Floats]:
+        """What the answering graph wants besides its other inputs: the states of the words, where a graph has any. A
+        text that stands beside several figures is read once."""
+        if not self._read:
+            return []
+        alike, place = np.unique(words, axis=0, return_inverse=True)
+        return [self._read([alike])[0][place.ravel()]]
 
     def _run_images(self, pixels: Pixels) -> tuple[Floats, Floats]:
         count = len(pixels)
@@ -136,9 +143,9 @@ def _cut_at_states(graph: Any) -> tuple[Any, Any]:
 
 
 def _batches_by_length(words: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.intp], int]]:
-    """Rows of texts of like length, with the length (a multiple of a step) that holds them all."""
+    """Rows of texts of like length, equal ones side by side, with the length (a multiple of a step) that holds all."""
     lengths = (words != PAD).sum(1)
-    order = np.argsort(lengths, kind="stable")
+    order = np.lexsort((np.unique(words, axis=0, return_inverse=True)[1].ravel(), lengths))
     for start in range(0, len(order), _PAIR_BATCH):
         rows = order[start : start + _PAIR_BATCH]
         yield rows, max(1, -(-int(lengths[rows[-1]]) // _LENGTH_STEP)) * _LENGTH_STEP

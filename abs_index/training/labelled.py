@@ -64,6 +64,11 @@ class LabelledPair(BaseModel):
         """Whether two passes gave the same label."""
         return self.second == self.abs
 
+    @property
+    def contested(self) -> bool:
+        """Whether a second pass gave another label."""
+        return self.second not in (None, self.abs)
+
 
 def figure_words(pairs: Sequence[LabelledPair], written: Mapping[str, str] | None = None) -> list[FigureWords]:
     """What is known of the figures of pairs in words; `written` are the words in the images by their names."""

@@ -193,12 +193,8 @@ def _check_names(only: Sequence[str], by_source: Mapping[str, object]) -> list[s
 _BySource = Mapping[str, Sequence[LabelledPair]]
 
 
-def _differs(pair: LabelledPair) -> bool:
-    return pair.second is not None and not pair.agreed
-
-
 def _scored(by_source: _BySource, sources: Sequence[str]) -> list[LabelledPair]:
-    return [pair for source in sources for pair in by_source[source] if not _differs(pair)]
+    return [pair for source in sources for pair in by_source[source] if not pair.contested]
 
 
 def _split(by_source: _BySource, left_out: Sequence[str]) -> tuple[list[LabelledPair], list[LabelledPair]]:
@@ -288,7 +284,7 @@ class _Run:
         made = train_networks(self.recipe, training, validation, known, folder, self._tell.training.epochs)
         model, features = _in_memory(self.recipe, made, known)
         unseen = _scored(self.by_source, part)
-        seen = [pair for pair in validation if not _differs(pair)]
+        seen = [pair for pair in validation if not pair.contested]
         answers = []
         for words in [None] if known.words is None else [known.words, None]:
             said = predict_known(model, unseen, features, known.rows, words)
@@ -315,7 +311,7 @@ def _collect(run: _Run, notes: Sequence[_Note], sources: Sequence[str], folds: i
         recipe_fingerprint=run.fingerprint,
         labels_digest=run.labels,
         folds=folds,
-        differing=sum(_differs(pair) for source in sources for pair in run.by_source[source]),
+        differing=sum(pair.contested for source in sources for pair in run.by_source[source]),
         scores=tuple(_score(run.by_source, notes, sources, number) for number in range(len(readings))),
     )
 

@@ -55,6 +55,9 @@ class WordTable:
         vocabulary = PaperVocabulary((*SPECIAL, *known))
         table = torch.zeros(len(vocabulary), settings.word_dim)
         table[len(SPECIAL) :] = torch.from_numpy(np.stack([found[word] for word in known]))
+        if settings.centre_vectors:
+            counted = torch.tensor([float(counts[word]) for word in known])
+            table[len(SPECIAL) :] -= counted @ table[len(SPECIAL) :] / counted.sum()
         table[UNKNOWN] = table[len(SPECIAL) :].mean(0)
         assert not table[PAD].any()
         return cls(vocabulary, table, vocabulary.coverage(counts))

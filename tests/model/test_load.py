@@ -171,6 +171,28 @@ def test_only_what_reads_and_what_sees_is_calculated_in_bfloat16(monkeypatch: py
     assert compiled == [reading, answering, seeing, whole]
 
 
+def test_a_text_beside_several_figures_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = CpuModel(open_folder(find_model("default")), 1, "f32")
+    features = reader.encode_images(pictures(reader, 5))
+    texts = ["One text of some words.", "Another text, of others.", "One text of some words."] * 15
+    figures = [0, 1, 2, 3, 4] * 9
+    read: list[int] = []
+    graph = reader._read
+
+    def count(inputs: list[np.ndarray]) -> object:
+        read.append(len(inputs[0]))
+        return graph(inputs)
+
+    monkeypatch.setattr(reader, "_read", count)
+    said = reader.encode_pairs(features.take(figures), texts, ["mention"] * len(texts))
+    # 45 pairs are two batches, and in one of them both texts meet.
+    assert sum(read) == 3
+    for row in (0, 1, 31, 44):
+        alone = reader.encode_pairs(features.take([figures[row]]), [texts[row]], ["mention"])
+        np.testing.assert_allclose(alone.abs_prob[0], said.abs_prob[row], atol=1e-5)
+        np.testing.assert_allclose(alone.embedding[0], said.embedding[row], atol=1e-4)
+
+
 def test_torch_is_not_imported_to_learn_that_there_is_no_gpu() -> None:
     code = (
         "import sys; from abs_index.model import load; load._DRIVERS = (); "

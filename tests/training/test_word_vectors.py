@@ -29,6 +29,18 @@ def test_vectors_learnt_from_the_texts() -> None:
     assert (one.vectors[2:].norm(dim=1) > 0).all()
 
 
+def test_centred_vectors_have_a_mean_of_zero_over_the_running_words(tmp_path: Path) -> None:
+    file = str(write_vec(tmp_path, "3 2", "the 1 -2", "zebra 5 5", "cell 7 1"))
+    plain, centred = (
+        WordTable.build(TEXTS, settings(vectors=file, word_dim=2, centre_vectors=choice)) for choice in (False, True)
+    )
+    assert plain.vectors[2:].tolist() == [[7, 1], [1, -2]]  # 30 times "cell", 30 times "the"
+    assert centred.vectors.tolist() == [[0, 0], [0, 0], [3, 1.5], [-3, -1.5]]
+    often = WordTable.build([*TEXTS, "cell " * 60], settings(vectors=file, word_dim=2, centre_vectors=True))
+    torch.testing.assert_close(often.vectors[2:], torch.tensor([[1.5, 0.75], [-4.5, -2.25]]))
+    assert not often.vectors[0].any()
+
+
 def test_rare_words_are_left_out_and_counted() -> None:
     table = WordTable.build(TEXTS, settings(vocabulary=3))
     assert table.vocabulary.words[2:] == ("a", "cell", "the")
