@@ -28,7 +28,7 @@ def print_hits(hits: Sequence[Hit]) -> None:
 
 
 def print_facets(counts: Facets) -> None:
-    """A line a field: its values, each with how many pairs have it."""
+    """A line a field of which there are values: these, each with how many pairs have it."""
     from dataclasses import asdict
 
     from rich.text import Text
@@ -36,6 +36,8 @@ def print_facets(counts: Facets) -> None:
     named = asdict(counts)
     text = Text(f"{named.pop('pairs')} pairs match\n", "bold")
     for name, counted in named.items():
+        if not counted:
+            continue
         text.append(f"  {name:8}", "bold")
         shown = list(counted.items())[:_VALUES]
         for at, (value, number) in enumerate(shown):
