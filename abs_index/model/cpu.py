@@ -74,20 +74,21 @@ class CpuModel(PairModel):
         words, facts = self._inputs.encode(texts, roles, figures)
         sizes = ((self.info.pair_dim,), (len(ABS),), (len(KINDS),), ())
         answers = tuple(np.empty((len(texts), *size), np.float32) for size in sizes)
-        for rows, length in _batches_by_length(words):
+        rank = np.unique(words, axis=0, return_inverse=True)[1].ravel()  # equal rows have the same
+        for rows, length in _batches_by_length(words, rank):
             some = _cut(words[rows], min(length, self._inputs.longest))
-            said = self._answer([features.context[rows], some, facts[rows], *self._states(some)])
+            said = self._answer([features.context[rows], some, facts[rows], *self._states(some, rank[rows])])
             for number, answer in enumerate(answers):
                 answer[rows] = said[number]
         return PairPredictions(*answers)
 
-    def _states(self, words: NDArray[np.int32]) -> list[Floats]:
+    def _states(self, words: NDArray[np.int32], rank: NDArray[np.intp]) -> list[Floats]:
         """What the answering graph wants besides its other inputs: the states of the words, where a graph has any. A
         text that stands beside several figures is read once."""
         if not self._read:
             return []
-        alike, place = np.unique(words, axis=0, return_inverse=True)
-        return [self._read([alike])[0][place.ravel()]]
+        _, first, place = np.unique(rank, return_index=True, return_inverse=True)
+        return [self._read([words[first]])[0][place]]
 
     def _run_images(self, pixels: Pixels) -> tuple[Floats, Floats]:
         count = len(pixels)
@@ -142,10 +143,11 @@ def _cut_at_states(graph: Any) -> tuple[Any, Any]:
     return openvino.Model([opset.result(states)], inputs[1:2]), answering
 
 
-def _batches_by_length(words: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.intp], int]]:
-    """Rows of texts of like length, equal ones side by side, with the length (a multiple of a step) that holds all."""
+def _batches_by_length(words: NDArray[np.int32], rank: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], int]]:
+    """Rows of texts of like length, those of equal rank side by side, with the length (a multiple of a step) that holds
+    all."""
     lengths = (words != PAD).sum(1)
-    order = np.lexsort((np.unique(words, axis=0, return_inverse=True)[1].ravel(), lengths))
+    order = np.lexsort((rank, lengths))
     for start in range(0, len(order), _PAIR_BATCH):
         rows = order[start : start + _PAIR_BATCH]
         yield rows, max(1, -(-int(lengths[rows[-1]]) // _LENGTH_STEP)) * _LENGTH_STEP
