@@ -17,13 +17,13 @@ import statistics
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from build_throughput import write_copies
 
 from abs_index.indexing.build import build_index
-from abs_index.model.cpu import CpuModel
+from abs_index.model.cpu import CpuModel, Precision
 from abs_index.model.folder import find_model, open_folder
 from abs_index.model.sentences import SPECIAL
 from abs_index.networks.export import export_model
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--copies", type=int, default=6, help="of the sample corpus")
     parser.add_argument("--corpus", action="append", type=Path, help="instead of the sample corpus; may be repeated")
-    parser.add_argument("--precision", choices=["f32", "bf16"], help="left out: what the processor calculates fastest")
+    parser.add_argument("--precision", choices=get_args(Precision), help="left out: what is fastest here")
     parser.add_argument("--json", action="store_true", help="one line for machines")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,9 @@ def main() -> None:
     print(json.dumps(result) if options.json else _table(result))
 
 
-def measure(names: list[str], rounds: int, corpora: list[Path], precision: str | None, folder: Path) -> dict[str, Any]:
+def measure(
+    names: list[str], rounds: int, corpora: list[Path], precision: Precision | None, folder: Path
+) -> dict[str, Any]:
     """Builds with each model in turn, and gives what is printed."""
     _write_paper(folder / "paper")
     models = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import openvino
@@ -13,6 +13,7 @@ from PIL import Image
 
 from abs_index.errors import ModelError
 from abs_index.labels import ABS, KINDS, Role
+from abs_index.model import quantise
 from abs_index.model.base import FigureWords, Floats, ImageFeatures, PairModel, PairPredictions, Pixels
 from abs_index.model.folder import IMAGE_GRAPH, PAIR_GRAPH, STATES, ModelFolder
 from abs_index.model.preprocess import make_square
@@ -27,23 +28,33 @@ _LENGTH_STEP = 16
 """Texts are padded to multiples of this, so that few shapes occur: each new one costs OpenVINO time."""
 
 
+Precision = Literal["f32", "bf16", "int8"]
+
+
 class CpuModel(PairModel):
     """A model folder, run by OpenVINO."""
 
-    def __init__(self, folder: ModelFolder, threads: int | None = None, precision: str | None = None) -> None:
-        """`precision` is "f32" or "bf16"; left out, bf16 where the processor calculates in it, else f32."""
+    def __init__(self, folder: ModelFolder, threads: int | None = None, precision: Precision | None = None) -> None:
+        """Precision "int8" is "bf16" but for texts, which are read in whole numbers. Left out, it is int8 where the
+        processor calculates in bf16, because those that do are fast in both, else f32."""
         self.info = folder.info
         self._recipe = folder.recipe
         self._inputs = folder.inputs
         self._core = openvino.Core()
-        self._options = _options(self._core, threads, precision)
+        precision = precision or _native(self._core)
+        self._options = _options(threads, precision)
         self._weights = load_weights(folder.weights)  # the graphs point into it as long as they live
         self._image_graph = _read_graph(self._core, folder, IMAGE_GRAPH, self._weights)
         try:
             reading, answering = _cut_at_states(_read_graph(self._core, folder, PAIR_GRAPH, self._weights))
         except RuntimeError as error:
             raise ModelError(f"{folder.path / PAIR_GRAPH}: not the graph of a pair network: {_first(error)}") from None
-        self._read = self._compile(reading, self._options) if reading else None
+        self._read = None
+        if reading:
+            whole = precision == "int8"
+            if whole:
+                quantise.quantise_matrices(reading)
+            self._read = self._compile(reading, self._options | (quantise.OPTIONS if whole else {}))
         # In bf16, the distances that the kernel machine compares would be lost in rounding.
         self._answer = self._compile(answering, self._options | {"INFERENCE_PRECISION_HINT": "f32"})
         self._images: dict[int, Any] = {}
@@ -112,9 +123,13 @@ class CpuModel(PairModel):
             raise ModelError(f"the network of model {self.info.name!r} does not run here: {_first(error)}") from None
 
 
-def _options(core: Any, threads: int | None, precision: str | None) -> dict[str, Any]:
-    native = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision or native}
+def _native(core: Any) -> Precision:
+    return "int8" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+
+
+def _options(threads: int | None, precision: Precision) -> dict[str, Any]:
+    hint = "f32" if precision == "f32" else "bf16"
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
     if threads:
         # Threads are pinned to cores from the first on: processes with a few threads each would share the same ones.
         options |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}

@@ -50,13 +50,21 @@ def pack(tensors: Mapping[str, Halves]) -> dict[str, NDArray[Any]]:
     packed: dict[str, NDArray[Any]] = {}
     for name, tensor in tensors.items():
         if _is_matrix(tensor):
-            largest = np.abs(tensor).max(axis=1, keepdims=True).astype(np.float32)
-            scale = np.maximum(largest / 127, 1e-7).astype(np.float16)
-            packed[name] = np.clip(np.rint(tensor / scale.astype(np.float32)), -127, 127).astype(np.int8)
-            packed[name + _SCALE] = scale
+            packed[name], scale = quantise_rows(tensor)
+            packed[name + _SCALE] = scale.astype(np.float16)
         else:
             packed[name] = tensor
     return packed
+
+
+def quantise_rows(matrix: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Whole numbers from -127 to 127, and the scale of each row (float16 can hold it) as a column.
+
+    A matrix that was multiplied out of such numbers gives the same ones again.
+    """
+    largest = np.abs(matrix).max(axis=1, keepdims=True).astype(np.float32)
+    scale = np.maximum(largest / 127, 1e-7).astype(np.float16).astype(np.float32)
+    return np.clip(np.rint(matrix / scale), -127, 127).astype(np.int8), scale
 
 
 def _is_matrix(tensor: Halves) -> bool:

@@ -266,8 +266,9 @@ def test_both_runtimes_say_the_same_of_a_model_folder(trained: Trained, tmp_path
     for name in ("embedding", "abs_prob", "kind_prob", "cmi"):
         np.testing.assert_allclose(getattr(said[0], name), getattr(said[1], name), atol=1e-3)
     # What reads may be rounded, where the processor does that, and what compares never is.
-    rounded = CpuModel(folder, 1, "bf16").encode_pairs(features, texts, 5 * ["mention"], figures)
-    np.testing.assert_allclose(rounded.abs_prob, said[1].abs_prob, atol=2e-2)
+    for precision in ("bf16", "int8"):
+        rounded = CpuModel(folder, 1, precision).encode_pairs(features, texts, 5 * ["mention"], figures)
+        np.testing.assert_allclose(rounded.abs_prob, said[1].abs_prob, atol=2e-2)
     silent = graph.encode_pairs(features, texts, 5 * ["mention"])
     told = np.abs(silent.embedding - said[0].embedding).max(axis=1)
     assert told[[0, 2, 4]].min() > 1e-4, "words in figures are read"
