@@ -18,14 +18,15 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from abs_index.corpus.figure_text import RapidReader
 from abs_index.model.base import ImageFeatures, PairModel
-from abs_index.model.cpu import CpuModel
+from abs_index.model.cpu import CpuModel, Precision
 from abs_index.model.folder import find_model, open_folder
 from abs_index.sample.axes import Axes, Scale
 from abs_index.sample.canvas import SERIES, Canvas
@@ -33,6 +34,8 @@ from abs_index.training.evaluation import predict_known, prepare_images, score
 from abs_index.training.figure_words import read_figure_words
 from abs_index.training.labelled import LabelledPair, Selection, read_labels
 from abs_index.training.told import tell_figures
+
+Box = tuple[float, float, float, float]
 
 BATCH = 32
 SECONDS = 5.0
@@ -51,6 +54,12 @@ def main() -> None:
     parser.add_argument("--split", default="test", choices=["validation", "test"], help="left out: test")
     parser.add_argument("--figure-text", action="store_true", help="with the words in the figures too")
     parser.add_argument("--cache", type=Path, help="keeps the words in the figures")
+    parser.add_argument(
+        "--precision",
+        action="append",
+        choices=get_args(Precision),
+        help="may be repeated; left out: what is fastest here",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--picture", type=Path, help="writes the accuracy-speed curve (PNG)")
@@ -63,7 +72,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """A row for each model, and with figure text a second one for it."""
+    """A row for each model and precision, and with figure text a second one for it."""
     pairs, _ = tell_figures(read_labels(options.labels, options.root, Selection(split=options.split)), options.root)
     names = sorted({pair.image for pair in pairs})
     words = None
@@ -71,14 +80,16 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         words = read_figure_words(RapidReader(), names, options.root, options.cache)
     bare = _load(BARE, options.threads)
     rows = []
-    for said in options.model or ("fast", "default"):
+    for said, precision in product(options.model or ("fast", "default"), options.precision or (None,)):
         label, _, name = said.rpartition("=")
-        model = _load(name, options.threads)
+        model = _load(name, options.threads, precision)
         pixels = list(prepare_images(names, options.root, model.preprocess, model.info.image_size))
         reads = words is not None and open_folder(find_model(name)).recipe.reader is not None
         for read in (None, words) if reads else (None,):
             found = _judge(model, bare, pairs, names, pixels, read, options.rounds)
-            shown = (label or model.info.name) + (" + words" if read else "")
+            shown = " ".join(
+                [label or model.info.name, *([precision] if precision else []), *(["+ words"] if read else [])]
+            )
             rows.append({"model": shown, "mb": _megabytes(name)} | found)
     return rows
 
@@ -134,21 +145,43 @@ def draw(rows: Sequence[Mapping[str, Any]], split: str, path: Path) -> None:
         Scale(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1], "figures a second, as a share of the bare lite0 network"),
         Scale(low, high, np.arange(low, high + 0.001, 0.02).round(2).tolist(), f"accuracy on agreed {split} pairs"),
     )
+    names = _place_names(rows, high - low)
     for name, colour in zip(("active", "random"), SERIES, strict=False):
         for row in rows:
             axes.dots([row["ratio_to_bare"]], [row[name]["accuracy"]], colour, 6)
-            if name == "active":
-                side = "lm" if _right_is_free(row, rows) else "rm"
-                axes.note(row["ratio_to_bare"], row[name]["accuracy"], f"   {row['model']}   ", size=12, anchor=side)
-        axes.note(0.75, high - 0.01 * (2 if name == "random" else 1), f"{name} draw", colour, size=12)
+    for x, y, text, anchor in names:
+        axes.note(x, y, text, size=12, anchor=anchor)
+    for name, colour in zip(("active", "random"), SERIES, strict=False):
+        axes.note(0.75, high - (high - low) * (0.08 if name == "random" else 0.04), f"{name} draw", colour, size=12)
     canvas.finish().save(path)
 
 
-def _right_is_free(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a name can stand to the right of a dot of the active draw: within the plot, and on no other dot."""
-    left, height = row["ratio_to_bare"], row["active"]["accuracy"]
-    dots = [(one["ratio_to_bare"], one[draw]["accuracy"]) for one in rows for draw in ("active", "random")]
-    return left < 0.6 and not any(0 < x - left < 0.15 and abs(y - height) < 0.006 for x, y in dots)
+def _place_names(rows: Sequence[Mapping[str, Any]], span: float) -> list[tuple[float, float, str, str]]:
+    """Names beside their dots of the active draw, where they cover no dot and no other name: place, text, anchor.
+
+    `span` is the height of the plot in accuracy.
+    """
+    line, dot = span / 22, 0.015
+    taken = [
+        (one["ratio_to_bare"], one[draw]["accuracy"], dot, line / 2) for one in rows for draw in ("active", "random")
+    ]
+    names = []
+    for row in rows:
+        x, y, text = row["ratio_to_bare"], row["active"]["accuracy"], row["model"]
+        half = 0.0055 * len(text)
+        places = [("lm", x + dot, y), ("rm", x - dot, y), ("mm", x, y - 1.2 * line), ("mm", x, y + 1.2 * line)]
+        boxes = [(at + half * {"l": 1, "m": 0, "r": -1}[anchor[0]], up, half, line / 2) for anchor, at, up in places]
+        free = [number for number, box in enumerate(boxes) if box[0] + half < 1 and not any(map(_touches(box), taken))]
+        best = free[0] if free else 0
+        taken.append(boxes[best])
+        anchor, at, up = places[best]
+        names.append((at, up, text, anchor))
+    return names
+
+
+def _touches(box: Box) -> Callable[[Box], bool]:
+    """Whether another box, middle and half sizes, overlaps with this one; the box beside its own dot does not."""
+    return lambda other: all(abs(box[axis] - other[axis]) < 0.98 * (box[axis + 2] + other[axis + 2]) for axis in (0, 1))
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -163,8 +196,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _load(name: str, threads: int | None) -> CpuModel:
-    return CpuModel(open_folder(find_model(name)), threads)
+def _load(name: str, threads: int | None, precision: Precision | None = None) -> CpuModel:
+    return CpuModel(open_folder(find_model(name)), threads, precision)
 
 
 def _bare_rate(model: PairModel) -> float:
