@@ -63,10 +63,13 @@ def choose_kernel(network: Network, training: PairData, validation: PairData, re
 
 
 def calibrate(network: Network, validation: PairData) -> None:
-    """Sets the inverse temperatures to those that fit the pairs best, a reader's for all that it may be given."""
+    """Sets the inverse temperatures to those that fit the pairs best, a reader's for all that it may be given.
+
+    The fewer pairs there are, the nearer they stay to what they were.
+    """
     readings = READINGS if isinstance(network, ReaderNetwork) else READINGS[:1]
     answers = [raw_answers(network, validation, read, told) for read, told in readings]
-    network.sharpness.data.copy_(mean_sharpness(answers, validation))
+    network.sharpness.data.copy_(mean_sharpness(answers, validation, network.sharpness.data))
 
 
 def validation_loss(network: Network, data: PairData) -> float:
