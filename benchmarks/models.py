@@ -145,14 +145,12 @@ def draw(rows: Sequence[Mapping[str, Any]], split: str, path: Path) -> None:
         Scale(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1], "figures a second, as a share of the bare lite0 network"),
         Scale(low, high, np.arange(low, high + 0.001, 0.02).round(2).tolist(), f"accuracy on agreed {split} pairs"),
     )
-    names = _place_names(rows, high - low)
     for name, colour in zip(("active", "random"), SERIES, strict=False):
         for row in rows:
             axes.dots([row["ratio_to_bare"]], [row[name]["accuracy"]], colour, 6)
-    for x, y, text, anchor in names:
-        axes.note(x, y, text, size=12, anchor=anchor)
-    for name, colour in zip(("active", "random"), SERIES, strict=False):
         axes.note(0.75, high - (high - low) * (0.08 if name == "random" else 0.04), f"{name} draw", colour, size=12)
+    for x, y, text, anchor in _place_names(rows, high - low):
+        axes.note(x, y, text, size=12, anchor=anchor)
     canvas.finish().save(path)
 
 

@@ -37,8 +37,8 @@ def fit_sharpness(network: PairNetwork, data: PairData) -> None:
 def best_sharpness(said: PairOutput, data: PairData, before: Tensor | None = None) -> Tensor:
     """The inverse temperatures (2,), of `abs` and of `kind`, that fit the labels of pairs best; 1 where none are.
 
-    With those of `before`, few pairs move them little: a handful that the network gets right would make it certain of
-    everything.
+    With those of the network `before`, which stay where there are no labels, few pairs move them little: a handful
+    that the network gets right would make it certain of everything.
     """
     known = data.kind >= 0
     kinds = functional.one_hot(data.kind[known], said.kind.shape[1]).float()
